@@ -1,0 +1,1 @@
+"""Contracts and plumbing that both services stand on; imports neither of them."""

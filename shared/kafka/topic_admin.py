@@ -1,0 +1,40 @@
+"""Creating the topics: brokers auto-create nothing here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from shared.kafka.connection import KafkaConnection, KafkaUnavailable
+from shared.topics import Topic
+
+
+async def create_topics(connection: KafkaConnection, topics: Iterable[Topic]) -> list[str]:
+    """Create what is missing and return the new names; raises KafkaUnavailable."""
+    return await asyncio.to_thread(_create_topics, connection, list(topics))
+
+
+def _create_topics(connection: KafkaConnection, topics: list[Topic]) -> list[str]:
+    client = AdminClient(connection.client_config())
+    wanted = [
+        NewTopic(
+            connection.topic_name(topic),
+            num_partitions=topic.partitions,
+            replication_factor=connection.replication,
+            config={"retention.ms": str(int(topic.retention.total_seconds() * 1000))},
+        )
+        for topic in topics
+    ]
+    created = []
+    for name, outcome in client.create_topics(wanted, request_timeout=20).items():
+        try:
+            outcome.result()
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise KafkaUnavailable(f"topic {name}: {error.args[0]}", certain=True) from None
+    return created
