@@ -11,12 +11,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 import confluent_kafka
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from msgspec import Struct
 
+from shared.events import Headers
 from shared.kafka.connection import KafkaConnection
 from shared.topics import Topic
 
@@ -258,7 +260,7 @@ def _message(record: confluent_kafka.Message) -> Message:
         offset=record.offset() or 0,
         key=_bytes(record.key()),
         value=_bytes(record.value()),
-        headers=[(name, _bytes(value) or b"") for name, value in list(record.headers() or [])],
+        headers=cast("Headers", record.headers() or []),
     )
 
 
