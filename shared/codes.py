@@ -12,6 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from shared.env import Environment
+
 Purpose = Literal["register", "recover", "change-email"]
 
 DIGITS = 6
@@ -39,6 +41,20 @@ class OtpKeys(Struct, frozen=True):
         if not secrets:
             raise ValueError("OTP_KEYS must hold at least one kid:secret pair.")
         return cls(current=next(iter(secrets)), secrets=secrets)
+
+    @classmethod
+    def read(cls, env: Environment) -> OtpKeys:
+        """The keyring of the variable `OTP_KEYS`; what is wrong with it is remembered by `env`."""
+        pairs = tuple(pair.strip() for pair in env.secret("OTP_KEYS").split(",") if pair.strip())
+        try:
+            keys = cls.parse(pairs)
+        except ValueError as error:
+            if pairs:
+                env.problem(str(error))
+            return cls("", {})
+        for kid, secret in keys.secrets.items():
+            env.judge_key(f"OTP_KEYS ({kid})", secret.decode())
+        return keys
 
     def code(
         self, kid: str, purpose: Purpose, challenge_id: str, sequence: int, address: str

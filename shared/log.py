@@ -13,8 +13,8 @@ def _serialize(event: Any, **_: Any) -> str:
     return msgspec.json.encode(event).decode()
 
 
-def configure_log(service: str, stream: TextIO = sys.stdout) -> None:
-    """Send every structlog line of this process to `stream` as JSON, marked with `service`."""
+def configure_log(service: str, stream: TextIO = sys.stdout, *, level: str = "info") -> None:
+    """Send this process's structlog lines from `level` up to `stream`, marked with `service`."""
 
     def mark(_logger: Any, _method: str, event: structlog.types.EventDict) -> Any:
         event["service"] = service
@@ -29,6 +29,7 @@ def configure_log(service: str, stream: TextIO = sys.stdout) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_serialize),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )

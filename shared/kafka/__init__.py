@@ -4,12 +4,14 @@
 when a poll is cancelled.
 """
 
+from shared.kafka.assignment import Assignment, Message
 from shared.kafka.connection import KafkaConnection, KafkaUnavailable
-from shared.kafka.consumer import Consumer, Message
+from shared.kafka.consumer import Consumer
 from shared.kafka.producer import Producer
 from shared.kafka.topic_admin import create_topics
 
 __all__ = [
+    "Assignment",
     "Consumer",
     "KafkaConnection",
     "KafkaUnavailable",

@@ -16,63 +16,28 @@ from typing import cast
 import confluent_kafka
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from msgspec import Struct
 
 from shared.events import Headers
+from shared.kafka.assignment import Assignment, Message
 from shared.kafka.connection import KafkaConnection
 from shared.topics import Topic
 
 POLL_SECONDS = 0.05
 BATCH = 500
 DRAIN_SECONDS = 10.0
+LAG_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 Partition = tuple[str, int]
 
 
-class Message(Struct, frozen=True):
-    """One record. `topic` is the name as the broker knows it, prefix included."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-
-    def header(self, name: str) -> str | None:
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("utf-8", "replace")
-        return None
-
-
-class Progress:
-    """Which messages of one assigned partition are in flight, and what may be committed."""
-
-    def __init__(self) -> None:
-        self.undecided: set[int] = set()
-        self.next_offset: int | None = None
-
-    def took(self, offset: int) -> None:
-        self.undecided.add(offset)
-        self.next_offset = offset + 1
-
-    def decided(self, offset: int) -> None:
-        self.undecided.discard(offset)
-
-    @property
-    def committable(self) -> int | None:
-        """The lowest undecided offset: everything before it is decided."""
-        return min(self.undecided, default=self.next_offset)
-
-
 class Consumer:
     """A member of a consumer group that runs `handle` for each message, concurrently.
 
     A message counts as decided when `handle` returns. If it raises, the consumer stops with that
-    error and the message is delivered again. At most `most_undecided` messages are taken at a time.
+    error and the message is delivered again; if it waits in `assignment.waiting()` when the
+    partition leaves, the next owner gets it. At most `most_undecided` are taken at a time.
     """
 
     def __init__(
@@ -96,12 +61,13 @@ class Consumer:
         }
         self._handle = handle
         self._most_undecided = most_undecided
-        self._progress: dict[Partition, Progress] = {}
+        self._assignments: dict[Partition, Assignment] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.connected = False
+        self._lag_due = 0.0
+        self.lag = 0
 
     async def run(self) -> None:
         """Consume until `stop`; raises what `handle` raised, after the partitions were given up."""
@@ -135,7 +101,7 @@ class Consumer:
     @property
     def undecided(self) -> int:
         with self._lock:
-            return sum(len(progress.undecided) for progress in self._progress.values())
+            return sum(len(assignment.in_flight) for assignment in self._assignments.values())
 
     # -- on the owner thread ---------------------------------------------------------------------
 
@@ -148,6 +114,7 @@ class Consumer:
                 paused = self._hold_back(client, paused)
                 self._take(client)
                 self._store(client)
+                self._measure_lag(client)
         except BaseException as error:
             self._failure = self._failure or error
         finally:
@@ -158,14 +125,17 @@ class Consumer:
         if first is None:
             return
         records = [first, *client.consume(BATCH - 1, 0)]
-        messages = [_message(record) for record in records if self._usable(record)]
         with self._lock:
-            for message in messages:
-                key = (message.topic, message.partition)
-                self._progress.setdefault(key, Progress()).took(message.offset)
+            messages = [self._taken(record) for record in records if self._usable(record)]
         if messages:
-            self.connected = True
             self._loop.call_soon_threadsafe(self._start, messages)
+
+    def _taken(self, record: confluent_kafka.Message) -> Message:
+        key = (record.topic() or "", record.partition() or 0)
+        assignment = self._assignments.setdefault(key, Assignment())
+        message = _message(record, assignment)
+        assignment.took(message.offset)
+        return message
 
     def _usable(self, record: confluent_kafka.Message) -> bool:
         error = record.error()
@@ -188,22 +158,33 @@ class Consumer:
 
     def _store(self, client: confluent_kafka.Consumer) -> None:
         with self._lock:
-            offsets = self._committable(self._progress)
+            offsets = self._committable(self._assignments)
         if offsets:
             client.store_offsets(offsets=offsets)
 
-    def _committable(self, partitions: dict[Partition, Progress]) -> list[TopicPartition]:
+    def _committable(self, assignments: dict[Partition, Assignment]) -> list[TopicPartition]:
         return [
-            TopicPartition(topic, number, progress.committable)
-            for (topic, number), progress in partitions.items()
-            if progress.committable is not None
+            TopicPartition(topic, number, assignment.committable)
+            for (topic, number), assignment in assignments.items()
+            if assignment.committable is not None
         ]
 
+    def _measure_lag(self, client: confluent_kafka.Consumer) -> None:
+        if time.monotonic() < self._lag_due:
+            return
+        self._lag_due = time.monotonic() + LAG_SECONDS
+        with self._lock:
+            offsets = self._committable(self._assignments)
+        ends = [client.get_watermark_offsets(at, cached=True)[1] for at in offsets]
+        self.lag = sum(
+            max(0, end - at.offset) for at, end in zip(offsets, ends, strict=True) if end >= 0
+        )
+
     def _revoked(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
-        leaving = {(partition.topic, partition.partition) for partition in partitions}
+        leaving = self._let_go(partitions)
         self._wait_for(leaving)
         with self._lock:
-            gone = {key: self._progress.pop(key) for key in leaving & self._progress.keys()}
+            gone = {key: self._assignments.pop(key) for key in leaving}
         if offsets := self._committable(gone):
             try:
                 client.commit(offsets=offsets, asynchronous=False)
@@ -213,8 +194,16 @@ class Consumer:
     def _lost(self, _client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         # Another member owns them already: what we decided meanwhile, it will see again.
         with self._lock:
-            for partition in partitions:
-                self._progress.pop((partition.topic, partition.partition), None)
+            for key in self._let_go(partitions):
+                self._assignments.pop(key)
+
+    def _let_go(self, partitions: list[TopicPartition]) -> set[Partition]:
+        """Take back what only waits, and return those partitions that we had messages of."""
+        keys = {(partition.topic, partition.partition) for partition in partitions}
+        ours = keys & self._assignments.keys()
+        for key in ours:
+            self._loop.call_soon_threadsafe(self._assignments[key].leave)
+        return ours
 
     def _wait_for(self, leaving: set[Partition]) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
@@ -226,11 +215,7 @@ class Consumer:
 
     def _undecided_of(self, partitions: set[Partition]) -> int:
         with self._lock:
-            return sum(
-                len(progress.undecided)
-                for key, progress in self._progress.items()
-                if key in partitions
-            )
+            return sum(len(self._assignments[key].in_flight) for key in partitions)
 
     # -- on the loop -----------------------------------------------------------------------------
 
@@ -241,19 +226,20 @@ class Consumer:
             task.add_done_callback(self._tasks.discard)
 
     async def _decide(self, message: Message) -> None:
+        settle = message.assignment.decided
         try:
             await self._handle(message)
+        except asyncio.CancelledError:
+            settle = message.assignment.gave_up
         except Exception as error:
             self._failure = self._failure or error
             self._stopping.set()
             return
         with self._lock:
-            progress = self._progress.get((message.topic, message.partition))
-            if progress is not None:
-                progress.decided(message.offset)
+            settle(message.offset)
 
 
-def _message(record: confluent_kafka.Message) -> Message:
+def _message(record: confluent_kafka.Message, assignment: Assignment) -> Message:
     return Message(
         topic=record.topic() or "",
         partition=record.partition() or 0,
@@ -261,6 +247,7 @@ def _message(record: confluent_kafka.Message) -> Message:
         key=_bytes(record.key()),
         value=_bytes(record.value()),
         headers=cast("Headers", record.headers() or []),
+        assignment=assignment,
     )
 
 

@@ -20,7 +20,7 @@ Outcome = tuple["asyncio.Future[None]", KafkaError | None]
 
 
 class Producer:
-    """An idempotent producer for the loop it is started on.
+    """An idempotent producer, driven by a thread between `start` and `close`.
 
     `timeout` is what one message may take in seconds; None lets it wait for the brokers for ever
     and keeps the order of a partition across every outage.
@@ -37,14 +37,20 @@ class Producer:
                 "message.timeout.ms": 0 if timeout is None else int(timeout * 1000),
             }
         )
-        self._loop = asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._decided: list[Outcome] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver acknowledgements to the running loop."""
+        self._loop = asyncio.get_running_loop()
         self._thread.start()
 
-    async def produce(self, topic: str, key: str, value: bytes, headers: Headers) -> None:
+    async def produce(
+        self, topic: str, key: str | bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
         """Return once the brokers hold the message; raises KafkaUnavailable."""
         acknowledged = self.enqueue(topic, key, value, headers)
         try:
@@ -54,7 +60,9 @@ class Producer:
         except TimeoutError:
             raise KafkaUnavailable("no acknowledgement in time", certain=False) from None
 
-    def enqueue(self, topic: str, key: str, value: bytes, headers: Headers) -> asyncio.Future[None]:
+    def enqueue(
+        self, topic: str, key: str | bytes | None, value: bytes | None, headers: Headers
+    ) -> asyncio.Future[None]:
         """Hand a message over and return its acknowledgement, which may raise KafkaUnavailable.
 
         Messages of one key are acknowledged in the order in which they were enqueued.

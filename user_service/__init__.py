@@ -1,0 +1,1 @@
+"""The user service: registration, login and profile over HTTP."""

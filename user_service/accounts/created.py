@@ -1,0 +1,50 @@
+"""An account comes into being."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from shared.events import UserRegistered
+from shared.topics import USER_REGISTERED
+from user_service.identity import account_store
+from user_service.identity.account_store import Account
+from user_service.outbox import outbox_store
+from user_service.storage.postgres import Transaction
+
+
+class NewAccount(Struct, frozen=True, kw_only=True):
+    """What a registration submitted; the id is chosen before anything is committed."""
+
+    id: UUID
+    name: str
+    username: str | None
+    password_hash: str
+
+
+async def create(tx: Transaction, new: NewAccount, address: str) -> Account | None:
+    """The committed account and its event; the same account again when this id has it already.
+
+    None means that the address belongs to another account.
+    """
+    account = await account_store.insert(
+        tx,
+        id=new.id,
+        email=address,
+        username=new.username,
+        name=new.name,
+        password_hash=new.password_hash,
+    )
+    if account is None:
+        return await account_store.find(tx, new.id)
+    event = UserRegistered(
+        user_id=str(account.id),
+        email=account.email,
+        name=account.name,
+        username=account.username,
+        account_version=account.version,
+        registered_at=account.created_at,
+    )
+    await outbox_store.put(tx, USER_REGISTERED, str(account.id), event)
+    return account

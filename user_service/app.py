@@ -1,0 +1,131 @@
+"""The HTTP application: mounts the routes and maps refusals."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
+
+from shared.log import configure_log
+from user_service.assembly import Assembly, assemble
+from user_service.errors import Refusal
+from user_service.health.routes import MetricsAccess, health, live, metrics, ready
+from user_service.login.routes import LoginRoutes
+from user_service.oauth.routes import jwks
+from user_service.pages.docs import asset, description, start_script
+from user_service.profile.routes import ProfileRoutes
+from user_service.registration.routes import RegistrationRoutes
+from user_service.settings import Settings, read_settings
+from user_service.web.access_log import AccessLog
+from user_service.web.client_address import ClientAddress
+from user_service.web.cookies import RegistrationCookie
+from user_service.web.edge import Edge
+from user_service.web.problems import (
+    answer_http_exception,
+    answer_refusal,
+    answer_unexpected,
+)
+
+LARGEST_BODY = 16 * 1024
+ROUTES = (
+    RegistrationRoutes,
+    LoginRoutes,
+    ProfileRoutes,
+    jwks,
+    health,
+    live,
+    ready,
+    metrics,
+    start_script,
+    asset,
+)
+
+
+def create() -> ASGIApp:
+    """The application as the environment describes it; what a server process loads."""
+    settings = read_settings()
+    configure_log("user-service")
+    return build(settings, assemble(settings))
+
+
+def build(settings: Settings, assembly: Assembly) -> ASGIApp:
+    base = urlsplit(settings.public_base_url)
+    https = base.scheme == "https"
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with assembly.running():
+            yield
+
+    app = Litestar(
+        ROUTES,
+        dependencies=_dependencies(settings, assembly, https=https),
+        exception_handlers={
+            Refusal: answer_refusal,
+            HTTPException: answer_http_exception,
+            Exception: answer_unexpected,
+        },
+        cors_config=_cors(settings),
+        openapi_config=description(settings.product_name, _version()),
+        request_max_body_size=LARGEST_BODY,
+        lifespan=[lifespan],
+        logging_config=None,
+    )
+    origins = {f"{base.scheme}://{base.netloc}", *settings.cors_origins}
+    return Edge(
+        app=app,
+        clients=ClientAddress(settings.trusted_proxies),
+        origins=frozenset(origin.encode() for origin in origins),
+        https=https,
+        access_log=AccessLog(assembly.registry),
+    )
+
+
+def _dependencies(settings: Settings, assembly: Assembly, *, https: bool) -> dict[str, Provide]:
+    constants: dict[str, Any] = {
+        "registration": assembly.registration,
+        "login": assembly.login,
+        "profile": assembly.profile,
+        "guard": assembly.guard,
+        "keyring": assembly.keyring,
+        "checkup": assembly.checkup,
+        "registry": assembly.registry,
+        "registration_cookie": RegistrationCookie(secure=https),
+        "metrics_access": MetricsAccess(settings.metrics_token, settings.development),
+    }
+    return {name: _constant(value) for name, value in constants.items()}
+
+
+def _constant(value: object) -> Provide:
+    def provide() -> Any:
+        return value
+
+    return Provide(provide, use_cache=True, sync_to_thread=False)
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["retry-after", "x-request-id"],
+        allow_credentials=True,
+        max_age=600,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("gatepost")
+    except PackageNotFoundError:
+        return "0.1.0"

@@ -1,0 +1,168 @@
+"""Builds every flow on what the settings name, once, for the app, the worker and the CLI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from shared.kafka import Producer
+from shared.topics import SEND_OTP
+from user_service.health.checkup import Checkup
+from user_service.identity.access_tokens import AccessTokens
+from user_service.identity.challenge_mail import ChallengeMail
+from user_service.identity.challenge_store import Challenges
+from user_service.identity.hash_pool import HashPool
+from user_service.identity.keyring import Keyring
+from user_service.identity.master_key import MasterKey
+from user_service.identity.password_attempts import (
+    LocalAttempts,
+    SharedAttempts,
+    ThrottledAttempts,
+)
+from user_service.identity.password_policy import PasswordPolicy
+from user_service.identity.passwords import Passwords
+from user_service.identity.upkeep import keep_costs, keep_keys
+from user_service.login.flow import Login
+from user_service.profile.flow import Profile
+from user_service.registration.flow import Registration
+from user_service.settings import Settings
+from user_service.storage.breaker import Breaker
+from user_service.storage.postgres import Database
+from user_service.storage.rate_limits import RateLimits
+from user_service.storage.redis import RedisStore
+from user_service.web.guard import Guard
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What is opened before the first request and closed after the last one."""
+
+    db: Database
+    redis: RedisStore
+    producer: Producer
+    kafka: Breaker
+    pool: HashPool
+
+    async def open(self) -> None:
+        await self.db.open()
+        self.producer.start()
+
+    async def close(self) -> None:
+        if left := await self.producer.close():
+            log.warning("left_in_producer", messages=left)
+        self.pool.close()
+        await asyncio.gather(self.kafka.close(), self.redis.close(), self.db.close())
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The flows, and what the layers above them need besides."""
+
+    connections: Connections
+    master_key: MasterKey
+    keyring: Keyring
+    passwords: Passwords
+    registration: Registration
+    login: Login
+    profile: Profile
+    guard: Guard
+    checkup: Checkup
+    registry: CollectorRegistry
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connect, keep keys and costs fresh, and at the end flush and close."""
+        connections = self.connections
+        await connections.open()
+        upkeep = [
+            asyncio.create_task(keep_costs(connections.db, self.passwords)),
+            # A client's first message costs up to a second: let it be nobody's registration.
+            asyncio.create_task(connections.kafka.check()),
+        ]
+        if self.keyring.algorithm != "HS256":
+            keys = keep_keys(connections.db, self.keyring, self.master_key)
+            upkeep.append(asyncio.create_task(keys))
+        try:
+            yield
+        finally:
+            self.checkup.stopping = True
+            for task in upkeep:
+                task.cancel()
+            await asyncio.gather(*upkeep, return_exceptions=True)
+            await connections.close()
+
+
+def assemble(settings: Settings) -> Assembly:
+    """Everything that handles requests; nothing is connected yet."""
+    producer = Producer(settings.kafka)
+    connections = Connections(
+        db=Database(settings.database),
+        redis=RedisStore(settings.redis),
+        producer=producer,
+        kafka=Breaker("kafka", producer.ping),
+        pool=HashPool(settings.hash_threads, settings.hash_queue),
+    )
+    db, redis = connections.db, connections.redis
+    master_key = MasterKey(settings.master_key)
+    secret = settings.jwt_secret
+    keyring = Keyring.symmetric(secret) if secret else Keyring("ES256")
+    tokens = AccessTokens(
+        keyring,
+        issuer=settings.public_base_url,
+        audience=settings.audience,
+        lifetime=settings.access_token_minutes * 60,
+    )
+    passwords = Passwords(connections.pool, settings.argon_cost, master_key.derive("dummy hash"))
+    return Assembly(
+        connections=connections,
+        master_key=master_key,
+        keyring=keyring,
+        passwords=passwords,
+        registration=_registration(settings, connections, master_key, passwords),
+        login=Login(
+            db=db,
+            attempts=ThrottledAttempts(
+                SharedAttempts(redis, settings.limits.login, master_key.pseudonym),
+                LocalAttempts(settings.limits.login),
+            ),
+            passwords=passwords,
+            tokens=tokens,
+            session_lifetime=timedelta(days=settings.session_days),
+        ),
+        profile=Profile(db),
+        guard=Guard(tokens),
+        checkup=Checkup(db, (db.breaker, redis.breaker, connections.kafka)),
+        registry=CollectorRegistry(),
+    )
+
+
+def _registration(
+    settings: Settings, connections: Connections, master_key: MasterKey, passwords: Passwords
+) -> Registration:
+    host = urlsplit(settings.public_base_url).hostname or ""
+    return Registration(
+        db=connections.db,
+        challenges=Challenges(
+            "register",
+            connections.redis,
+            settings.otp_keys,
+            master_key.pseudonym,
+            settings.challenge_times,
+        ),
+        mail=ChallengeMail(
+            connections.producer, connections.kafka, settings.kafka.topic_name(SEND_OTP)
+        ),
+        limits=RateLimits(connections.redis, settings.limits, master_key.pseudonym),
+        passwords=passwords,
+        policy=PasswordPolicy(settings.least_password, (settings.product_name, host)),
+        unbound_verify=settings.unbound_verify,
+    )

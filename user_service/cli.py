@@ -1,0 +1,112 @@
+"""`python -m user_service serve | worker | migrate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+import asyncpg
+import rich_click as click
+import uvloop
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+from granian.server import Server as Granian
+
+from shared import topics
+from shared.env import UnsafeSettings
+from shared.kafka import KafkaUnavailable, create_topics
+from shared.log import configure_log
+from user_service import worker
+from user_service.identity import keyring, signing_key_store
+from user_service.identity.master_key import MasterKey
+from user_service.settings import Settings, read_settings
+from user_service.storage.migrate import MigrationChanged, migrate
+from user_service.storage.postgres import Database
+
+UNSAFE = 2
+DRAIN_SECONDS = 10
+
+
+@click.group()
+def main() -> None:
+    """Registration, login and profile: the user service of Gatepost.
+
+    Settings come from environment variables; .env.example lists all of them.
+    """
+
+
+@main.command()
+def serve() -> None:
+    """Answer HTTP requests on HOST:PORT until SIGTERM."""
+    settings = _settings()
+    configure_log("user-service")
+    if settings.workers > 1:
+        # Where the processes' counters meet; must be empty at the start.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="gatepost-metrics-")
+    Granian(
+        "user_service.app:create",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=settings.workers,
+        workers_kill_timeout=DRAIN_SECONDS,
+        respawn_failed_workers=True,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+@main.command("worker")
+def run_worker() -> None:
+    """Produce the outbox's events to Kafka, and sweep what is old, until SIGTERM."""
+    settings = _settings()
+    configure_log("worker")
+    uvloop.run(worker.run(settings))
+
+
+@main.command("migrate")
+def run_migrate() -> None:
+    """Apply the schema, make the first signing key, create the topics. Safe to repeat."""
+    settings = _settings()
+    configure_log("migrate")
+    try:
+        uvloop.run(_migrate(settings))
+    except (MigrationChanged, OSError, asyncpg.PostgresError, KafkaUnavailable) as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}") from error
+
+
+async def _migrate(settings: Settings) -> None:
+    for name in await migrate(settings.database):
+        click.echo(f"applied {name}")
+    if not settings.jwt_secret:
+        await _ensure_signing_key(settings)
+    for name in await create_topics(settings.kafka, topics.ALL):
+        click.echo(f"created topic {name}")
+    click.echo("The schema, the signing key and the topics are in place.")
+
+
+async def _ensure_signing_key(settings: Settings) -> None:
+    db = Database(settings.database)
+    await db.open()
+    try:
+        async with db.transaction() as tx:
+            await signing_key_store.lock(tx)
+            if not await signing_key_store.all_newest_first(tx):
+                kid = await keyring.add_signing_key(tx, MasterKey(settings.master_key))
+                click.echo(f"made signing key {kid}")
+    finally:
+        await db.close()
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings()
+    except UnsafeSettings as unsafe:
+        click.echo("These settings stop the start:", err=True)
+        for problem in unsafe.problems:
+            click.echo(f"  - {problem}", err=True)
+        sys.exit(UNSAFE)

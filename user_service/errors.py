@@ -1,0 +1,154 @@
+"""Every refusal: its status, its stable code, and the sentence that a caller reads.
+
+Refusal
+├── InvalidFields            400  which fields, and what would be accepted
+├── WrongCode                400
+├── RegistrationIdRequired   400
+├── WrongCredentials         401
+├── TokenRejected            401
+├── OriginRefused            403
+├── AddressTaken             409
+├── UsernameTaken            409
+├── CodeExpired              410
+├── BodyTooLarge             413
+├── NotJson                  415
+├── GuessesSpent             429
+├── TooManyRequests          429  Retry-After
+└── Unavailable              503  Retry-After
+    └── Overloaded           503  Retry-After
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """A request is refused for a reason that its caller may know."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    detail: ClassVar[str]
+    retry_after: int | None = None
+    fields: dict[str, str] | None = None
+
+
+class InvalidFields(Refusal):
+    """`fields` maps each refused field to a sentence about what would be accepted."""
+
+    status = 400
+    code = "invalid_request"
+    title = "Invalid request"
+    detail = "Some fields are not acceptable; errors names each of them."
+
+    def __init__(self, **fields: str) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+
+class WrongCode(Refusal):
+    status = 400
+    code = "wrong_code"
+    title = "Wrong code"
+    detail = "This code does not belong to this address and registration. Check the newest mail."
+
+
+class RegistrationIdRequired(Refusal):
+    status = 400
+    code = "registration_id_required"
+    title = "registration_id required"
+    detail = "Send the registration_id that POST /api/auth/register answered, or its cookie."
+
+
+class WrongCredentials(Refusal):
+    status = 401
+    code = "wrong_credentials"
+    title = "Wrong credentials"
+    detail = "The email address, username or password is wrong."
+
+
+class TokenRejected(Refusal):
+    status = 401
+    code = "token_rejected"
+    title = "Access token rejected"
+    detail = "Send a valid access token as 'Authorization: Bearer <token>'. Log in to get one."
+
+
+class OriginRefused(Refusal):
+    status = 403
+    code = "origin_refused"
+    title = "Origin refused"
+    detail = "Pages of this origin may not call this service. CORS_ORIGINS lists those that may."
+
+
+class AddressTaken(Refusal):
+    status = 409
+    code = "address_taken"
+    title = "Address taken"
+    detail = "An account with this email address exists by now. Log in instead."
+
+
+class UsernameTaken(Refusal):
+    status = 409
+    code = "username_taken"
+    title = "Username taken"
+    detail = "This username belongs to somebody else. Choose another, or leave it out."
+
+
+class CodeExpired(Refusal):
+    status = 410
+    code = "code_expired"
+    title = "Code expired"
+    detail = "This code or its registration has expired. Ask for a new code, or register again."
+
+
+class BodyTooLarge(Refusal):
+    status = 413
+    code = "body_too_large"
+    title = "Body too large"
+    detail = "A request body may hold at most 16 KiB."
+
+
+class NotJson(Refusal):
+    status = 415
+    code = "not_json"
+    title = "Unsupported media type"
+    detail = "Send the body as application/json."
+
+
+class GuessesSpent(Refusal):
+    status = 429
+    code = "guesses_spent"
+    title = "Too many wrong codes"
+    detail = "This registration takes no more codes. Register again."
+
+
+class TooManyRequests(Refusal):
+    """`retry_after` is in whole seconds."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "Too many requests"
+    detail = "Too many requests. Wait as many seconds as Retry-After says."
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(retry_after)
+        self.retry_after = max(1, int(retry_after + 0.999))
+
+
+class Unavailable(Refusal):
+    """A dependency does not answer; the cause is for the log, never for the caller."""
+
+    status = 503
+    code = "unavailable"
+    title = "Temporarily unavailable"
+    detail = "The service cannot answer right now. Nothing was done; try again in a moment."
+    retry_after = 2
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+    title = "Overloaded"
+    detail = "Too many requests are being worked on. Nothing was done; try again in a moment."
+    retry_after = 1

@@ -1,0 +1,89 @@
+"""GET /health, /health/live, /health/ready and /metrics."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import Any, Literal
+
+from litestar import Request, Response, get
+from litestar.exceptions import NotFoundException
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from user_service.errors import TokenRejected, Unavailable
+from user_service.health.checkup import Checkup
+from user_service.web.exchange import exchange_of
+from user_service.web.injected import Injected
+from user_service.web.problems import documented
+
+
+class Health(Struct, frozen=True):
+    status: Literal["ok", "degraded"]
+    parts: dict[str, str]
+
+
+class Live(Struct, frozen=True):
+    status: Literal["ok"] = "ok"
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
+    title = "Not ready"
+    detail = "Postgres does not answer, or migrations are missing: run `user_service migrate`."
+
+
+class MetricsAccess(Struct, frozen=True):
+    """Counters tell: without a token they are shown in development only."""
+
+    token: str
+    development: bool
+
+
+@get("/health", tags=["Health"], summary="Every part, up or down")
+async def health(checkup: Injected[Checkup]) -> Health:
+    finding = await checkup.find()
+    down = not finding.ready or "down" in finding.parts.values()
+    return Health("degraded" if down else "ok", finding.parts)
+
+
+@get("/health/live", tags=["Health"], summary="The process answers", sync_to_thread=False)
+def live() -> Live:
+    return Live()
+
+
+@get(
+    "/health/ready",
+    tags=["Health"],
+    summary="Logins can be answered: Postgres is up and migrated",
+    responses=documented(NotReady),
+)
+async def ready(checkup: Injected[Checkup]) -> Live:
+    if not (await checkup.find()).ready:
+        raise NotReady
+    return Live()
+
+
+@get("/metrics", include_in_schema=False, sync_to_thread=False)
+def metrics(
+    request: Request[Any, Any, Any],
+    registry: Injected[CollectorRegistry],
+    metrics_access: Injected[MetricsAccess],
+) -> Response[bytes]:
+    if metrics_access.token:
+        given = exchange_of(request.scope).headers.get(b"authorization", b"")
+        if not hmac.compare_digest(given, f"Bearer {metrics_access.token}".encode()):
+            raise TokenRejected
+    elif not metrics_access.development:
+        raise NotFoundException
+    return Response(generate_latest(_all_processes(registry)), media_type=CONTENT_TYPE_LATEST)
+
+
+def _all_processes(registry: Injected[CollectorRegistry]) -> CollectorRegistry:
+    """The registry, or with several workers one that adds up what each of them counted."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return registry
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together

@@ -1,0 +1,101 @@
+"""Access tokens: signed JWTs (RFC 9068) that name an account and its session."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from hashlib import sha256
+
+import jwt
+from msgspec import Struct
+
+from user_service.errors import TokenRejected
+from user_service.identity.keyring import Keyring
+
+TYPE = "at+jwt"
+LONGEST_TOKEN = 4096
+MOST_REMEMBERED = 20_000
+REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+
+
+class Claims(Struct, frozen=True):
+    """What a verified token says; `expires_at` is in seconds since 1970."""
+
+    subject: str
+    session: str
+    expires_at: int
+
+
+class AccessTokens:
+    """Issues and verifies tokens of one keyring; `lifetime` is in seconds."""
+
+    def __init__(self, keyring: Keyring, issuer: str, audience: str, lifetime: int) -> None:
+        self._keyring = keyring
+        self._issuer = issuer
+        self._audience = audience
+        self.lifetime = lifetime
+        self._remembered: OrderedDict[bytes, Claims] = OrderedDict()
+        self._generation = keyring.generation
+
+    def issue(self, subject: str, session: str) -> str:
+        ring = self._keyring
+        ring.require_ready()
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "sid": session,
+            "iat": now,
+            "exp": now + self.lifetime,
+            "jti": secrets.token_urlsafe(12),
+        }
+        headers = {"kid": ring.kid, "typ": TYPE}
+        return jwt.encode(claims, ring.signing, algorithm=ring.algorithm, headers=headers)
+
+    def verify(self, token: str) -> Claims:
+        """The claims of a token of ours; raises TokenRejected.
+
+        Verified tokens are remembered by their digest until they expire, because an ES256 check
+        costs more than the rest of a request.
+        """
+        if len(token) > LONGEST_TOKEN:
+            raise TokenRejected
+        self._keyring.require_ready()
+        if self._generation != self._keyring.generation:
+            self._remembered.clear()
+            self._generation = self._keyring.generation
+        digest = sha256(token.encode("utf-8", "replace")).digest()
+        claims = self._remembered.get(digest)
+        if claims is None:
+            claims = self._decode(token)
+            self._remember(digest, claims)
+        if claims.expires_at <= time.time():
+            self._remembered.pop(digest, None)
+            raise TokenRejected
+        return claims
+
+    def _remember(self, digest: bytes, claims: Claims) -> None:
+        self._remembered[digest] = claims
+        if len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _decode(self, token: str) -> Claims:
+        try:
+            header = jwt.get_unverified_header(token)
+            # The kid is a key of our own map and nothing else; the header chooses no algorithm.
+            key = self._keyring.verifying.get(header.get("kid", ""))
+            if key is None or header.get("typ") != TYPE or "crit" in header:
+                raise TokenRejected
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[self._keyring.algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": REQUIRED, "strict_aud": True},
+            )
+            return Claims(str(claims["sub"]), str(claims["sid"]), int(claims["exp"]))
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise TokenRejected from None

@@ -1,0 +1,57 @@
+"""Asking the email service for a mail about a challenge, before the request is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared import events
+from shared.codes import Purpose
+from shared.emails import OtpEmail
+from shared.events import SendOtp
+from shared.kafka import KafkaUnavailable, Producer
+from user_service.errors import Unavailable
+from user_service.identity.challenge_store import Issued
+from user_service.storage.breaker import Breaker
+
+
+class NotMailed(Unavailable):
+    """`certain` is False when the brokers may hold the request after all."""
+
+    def __init__(self, *, certain: bool) -> None:
+        super().__init__("kafka")
+        self.certain = certain
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeMail:
+    producer: Producer
+    breaker: Breaker
+    topic: str
+
+    def require_reachable(self) -> None:
+        """Raise Unavailable before anything is spent on a request that cannot be mailed."""
+        self.breaker.require_closed()
+
+    async def request(
+        self, email: OtpEmail, purpose: Purpose, address: str, issued: Issued
+    ) -> None:
+        """Return once every in-sync broker holds the request; raises NotMailed."""
+        event = SendOtp(
+            challenge_id=issued.challenge_id,
+            purpose=purpose,
+            email=email,
+            address=address,
+            sequence=issued.sequence,
+            kid=issued.kid,
+            issued_at=issued.issued_at,
+            expires_at=issued.expires_at,
+        )
+        headers = events.headers(events.new_id(), "send-otp")
+        try:
+            await self.producer.produce(
+                self.topic, issued.challenge_id, events.encode(event), headers
+            )
+        except KafkaUnavailable as error:
+            self.breaker.failed(error)
+            raise NotMailed(certain=error.certain) from error
+        self.breaker.succeeded()

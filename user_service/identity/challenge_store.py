@@ -1,0 +1,147 @@
+"""Challenges in Redis: a one-time code was mailed, and something waits for it.
+
+open → verified → committed. A challenge lives in a hash under its purpose and id; each verb is one
+Lua script, so that no two requests ever see the same guess uncounted.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from shared.codes import OtpKeys, Purpose
+from user_service.settings.limits import ChallengeTimes
+from user_service.storage.redis import RedisStore, Script
+
+SCRIPTS = Path(__file__).with_name("challenges")
+OPEN = Script(SCRIPTS / "open.lua")
+RENEW = Script(SCRIPTS / "renew.lua")
+CHECK = Script(SCRIPTS / "check.lua")
+SETTLE = Script(SCRIPTS / "settle.lua")
+
+GUESSES = 5
+BARE_GUESSES = 2
+# After the right code the same request succeeds again for this long: its answer may have been lost.
+RETRY_WINDOW_MS = 600_000
+
+
+class Issued(Struct, frozen=True):
+    """A code that is to be mailed. Times are milliseconds since 1970 by Redis' clock."""
+
+    challenge_id: str
+    sequence: int
+    kid: str
+    issued_at: int
+    expires_at: int
+
+
+class Outcome(StrEnum):
+    AMBIGUOUS = "ambiguous"
+    EXPIRED = "expired"
+    SPENT = "spent"
+    WRONG = "wrong"
+    VERIFIED = "verified"
+    COMMITTED = "committed"
+
+
+class Checked(Struct, frozen=True):
+    """`content` is the payload once verified, the result once committed, else empty."""
+
+    challenge_id: str
+    outcome: Outcome
+    content: bytes = b""
+
+
+class Snapshot(Struct, frozen=True):
+    address: str
+    sequence: int
+    takes_codes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """All challenges of one purpose."""
+
+    purpose: Purpose
+    redis: RedisStore
+    keys: OtpKeys
+    pseudonym: Callable[[str], str]
+    times: ChallengeTimes
+
+    async def open(self, address: str, payload: bytes, *, sealed: bool) -> Issued:
+        """A new challenge. A sealed one refuses every guess and can be told by nothing else."""
+        id = secrets.token_urlsafe(24)
+        kid = self.keys.current
+        issued, expires = await self.redis.run(
+            OPEN,
+            [self._key(id), self._openings(address)],
+            *(id, address, kid, self._digest(id, 1, address, sealed=sealed), payload),
+            *(self.times.code * 1000, self.times.challenge * 1000),
+        )
+        return Issued(id, 1, kid, issued, expires)
+
+    async def look(self, id: str) -> Snapshot | None:
+        fields = ("address", "sequence", "state", "guesses")
+        found = await self.redis.command("HMGET", self._key(id), *fields)
+        if found[0] is None:
+            return None
+        address, sequence, state, guesses = (field.decode() for field in found)
+        return Snapshot(address, int(sequence), state == "open" and int(guesses) < GUESSES)
+
+    async def renew(self, id: str, seen: Snapshot, *, sealed: bool) -> Issued | None:
+        """The next code, or None when another request renewed it or used it up meanwhile."""
+        sequence = seen.sequence + 1
+        kid = self.keys.current
+        digest = self._digest(id, sequence, seen.address, sealed=sealed)
+        times = await self.redis.run(
+            RENEW, [self._key(id)], seen.sequence, kid, digest, self.times.code * 1000, GUESSES
+        )
+        return Issued(id, sequence, kid, *times) if times else None
+
+    async def check(self, id: str, address: str, code: str) -> Checked:
+        """Count and evaluate one guess at a challenge that the caller can name."""
+        return await self._check("bound", id, address, code)
+
+    async def check_bare(self, address: str, code: str) -> Checked:
+        """Count and evaluate one guess at the only challenge of a day, if there is only one."""
+        openings = await self.redis.command("ZRANGE", self._openings(address), 0, 1)
+        id = openings[0].decode() if len(openings) == 1 else ""
+        return await self._check("bare", id, address, code)
+
+    async def settle(self, id: str, result: str) -> None:
+        await self.redis.run(SETTLE, [self._key(id)], result, RETRY_WINDOW_MS)
+
+    async def discard(self, id: str, address: str) -> None:
+        """Forget a challenge whose code was certainly never mailed."""
+        await self.redis.command("DEL", self._key(id))
+        await self.redis.command("ZREM", self._openings(address), id)
+
+    async def _check(self, how: str, id: str, address: str, code: str) -> Checked:
+        guesses: list[str | bytes] = []
+        for kid in self.keys.secrets:
+            guesses += (kid, self.keys.digest(kid, self.purpose, id, address, code))
+        outcome, *content = await self.redis.run(
+            CHECK,
+            [self._key(id), self._openings(address)],
+            *(how, GUESSES, BARE_GUESSES, RETRY_WINDOW_MS, *guesses),
+        )
+        return Checked(id, Outcome(outcome.decode()), *content)
+
+    def _digest(self, id: str, sequence: int, address: str, *, sealed: bool) -> bytes:
+        kid = self.keys.current
+        code = self.keys.code(kid, self.purpose, id, sequence, address)
+        digest = self.keys.digest(kid, self.purpose, id, address, code)
+        # Both are computed, so that a sealed challenge takes as long to open as another.
+        nothing = secrets.token_bytes(len(digest))
+        return nothing if sealed else digest
+
+    def _key(self, id: str) -> str:
+        return f"challenge:{self.purpose}:{id}"
+
+    def _openings(self, address: str) -> str:
+        return f"openings:{self.purpose}:{self.pseudonym(address)}"

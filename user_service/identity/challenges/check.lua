@@ -1,0 +1,64 @@
+-- Counts a guess, then compares it, in one step: however many arrive at once, five are evaluated.
+--
+-- KEYS  challenge, openings of its address
+-- ARGV  bound or bare, guesses allowed, bare guesses allowed, retry window in ms,
+--       then `kid, digest of the guess` for each key that may have made the code
+-- Answers the outcome, and with verified or committed the payload.
+
+local key = KEYS[1]
+local bare, allowed, bare_allowed = ARGV[1] == 'bare', tonumber(ARGV[2]), tonumber(ARGV[3])
+local state, kid, digest, expires, guesses, bare_guesses = unpack(
+  redis.call('HMGET', key, 'state', 'kid', 'digest', 'expires', 'guesses', 'bare_guesses'))
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+if bare then
+  -- Without an id the guess could be meant for any of the address's attempts. Only where there was
+  -- no other for a day can nobody be led to activate a stranger's password.
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 86400000)
+  if not state or redis.call('ZCARD', KEYS[2]) ~= 1 or tonumber(bare_guesses) >= bare_allowed then
+    return {'ambiguous'}
+  end
+end
+if not state then
+  return {'expired'}
+end
+
+local function count()
+  if bare then
+    redis.call('HINCRBY', key, 'bare_guesses', 1)
+  end
+  return redis.call('HINCRBY', key, 'guesses', 1)
+end
+
+local open = state == 'open'
+if open and now >= tonumber(expires) then
+  return {'expired'}
+end
+if tonumber(guesses) >= allowed and (open or tonumber(guesses) > allowed) then
+  return {'spent'}
+end
+if open then
+  count()
+end
+
+-- Digests are keyed: how long a comparison takes says nothing about the code behind one.
+local matches = false
+for i = 5, #ARGV, 2 do
+  matches = matches or (ARGV[i] == kid and ARGV[i + 1] == digest)
+end
+if not matches then
+  -- Once verified, a repetition of the right code is free and a mismatch is not.
+  if not open then
+    count()
+  end
+  return {'wrong'}
+end
+
+if open then
+  redis.call('HSET', key, 'state', 'verified')
+  redis.call('PEXPIRE', key, ARGV[4])
+  state = 'verified'
+end
+return {state, redis.call('HGET', key, 'payload')}

@@ -1,0 +1,44 @@
+"""What a new password must be: long enough and hard to guess, and nothing else."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from zxcvbn_rs_py import zxcvbn
+
+from user_service.errors import InvalidFields
+
+MOST_CHARACTERS = 128
+MOST_BYTES = 1024
+# Below this a password falls to 10^6 guesses: the common ones, repeats, keyboard rows, own words.
+LEAST_SCORE = 2
+
+
+def normalized(password: str) -> str:
+    """NFC, so that one password typed on two keyboards is one password; nothing is trimmed."""
+    return unicodedata.normalize("NFC", password)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """`least_characters` counts code points; `context` holds words of this installation."""
+
+    least_characters: int
+    context: tuple[str, ...]
+
+    def require(
+        self, password: str, own_words: tuple[str, ...], *, field: str = "password"
+    ) -> None:
+        """Raise InvalidFields unless the normalized password may be used by this person."""
+        least = self.least_characters
+        if not least <= len(password) <= MOST_CHARACTERS or len(password.encode()) > MOST_BYTES:
+            sentence = f"A password has {least} to {MOST_CHARACTERS} characters."
+            raise InvalidFields(**{field: sentence})
+        verdict = zxcvbn(password, [*self.context, *own_words])
+        if int(verdict.score) < LEAST_SCORE:
+            warning = verdict.feedback.warning if verdict.feedback else None
+            reason = warning or "It is too close to a common word, your name or your address."
+            raise InvalidFields(
+                **{field: f"This password is too easy to guess. {reason} Several words are better."}
+            )

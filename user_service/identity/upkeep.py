@@ -1,0 +1,52 @@
+"""What a process reads again while it runs: signing keys, and what hashes cost by now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from user_service.errors import Unavailable
+from user_service.identity import account_store, signing_key_store
+from user_service.identity.keyring import Keyring, NoSigningKey
+from user_service.identity.master_key import MasterKey
+from user_service.identity.passwords import Passwords
+from user_service.storage.postgres import Database
+
+KEYS_SECONDS = 30
+COSTS_SECONDS = 600
+RETRY_SECONDS = 1
+
+log = structlog.get_logger()
+
+
+async def keep_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> None:
+    """Follow the keyring in Postgres for ever."""
+
+    async def read() -> None:
+        async with db.connection() as tx:
+            keyring.take(await signing_key_store.all_newest_first(tx), master_key)
+
+    await _repeat(read, every=KEYS_SECONDS)
+
+
+async def keep_costs(db: Database, passwords: Passwords) -> None:
+    """Let dummy hashes follow what accounts' hashes cost, for ever."""
+
+    async def read() -> None:
+        async with db.connection() as tx:
+            in_use = await account_store.hash_costs_in_use(tx)
+        await passwords.imitate(in_use)
+
+    await _repeat(read, every=COSTS_SECONDS)
+
+
+async def _repeat(read: Callable[[], Awaitable[None]], *, every: float) -> None:
+    while True:
+        try:
+            await read()
+            await asyncio.sleep(every)
+        except (Unavailable, NoSigningKey) as error:
+            log.debug("not_read", reason=repr(error))
+            await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,1 @@
+"""Logging in: a password opens a session and gets an access token."""

@@ -1,0 +1,85 @@
+"""Logging in: throttle → find → verify (as much work for nobody) → open a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from user_service.accounts.logged_in import open_session
+from user_service.errors import Overloaded, WrongCredentials
+from user_service.identity import account_store
+from user_service.identity.access_tokens import AccessTokens
+from user_service.identity.account_store import Account, Credentials
+from user_service.identity.password_attempts import PasswordAttempts
+from user_service.identity.passwords import Passwords
+from user_service.identity.session_store import Device
+from user_service.storage.postgres import Database
+from user_service.storage.rate_limits import Client
+
+
+class Identifier(Struct, frozen=True):
+    """A canonical email address or username, as somebody logs in with it."""
+
+    kind: Literal["email", "username"]
+    value: str
+
+
+class LoggedIn(Struct, frozen=True):
+    account: Account
+    session_id: UUID
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    db: Database
+    attempts: PasswordAttempts
+    passwords: Passwords
+    tokens: AccessTokens
+    session_lifetime: timedelta
+
+    async def open_session(
+        self, identifier: Identifier, password: str, client: Client, device: Device
+    ) -> LoggedIn:
+        """A new session of the account; raises WrongCredentials, TooManyRequests, Unavailable."""
+        failures = await self.attempts.admit(identifier.value, client)
+        async with self.db.connection() as tx:
+            found = await account_store.credentials(tx, identifier.kind, identifier.value)
+        account = await self._verified(found, identifier.value, password)
+        if account is None:
+            await self.attempts.failed(identifier.value, client)
+            raise WrongCredentials
+        if failures:
+            await self.attempts.succeeded(identifier.value, client)
+        return await self._open(account, password, device)
+
+    async def _verified(
+        self, found: Credentials | None, identifier: str, password: str
+    ) -> Credentials | None:
+        if found is None or found.password_hash is None:
+            await self.passwords.verify_nobody(password, identifier)
+            return None
+        matches = await self.passwords.verify(password, found.password_hash)
+        return found if matches and found.active else None
+
+    async def _open(self, found: Credentials, password: str, device: Device) -> LoggedIn:
+        account = found.account
+        new_hash = await self._renewed_hash(password, found.password_hash)
+        async with self.db.transaction() as tx:
+            session_id = await open_session(
+                tx, account.id, lifetime=self.session_lifetime, device=device, new_hash=new_hash
+            )
+        if session_id is None:
+            raise WrongCredentials
+        token = self.tokens.issue(subject=str(account.id), session=str(session_id))
+        return LoggedIn(account, session_id, token)
+
+    async def _renewed_hash(self, password: str, stored: str | None) -> str | None:
+        try:
+            return stored and await self.passwords.renewed(password, stored)
+        except Overloaded:
+            return None  # the next login will do

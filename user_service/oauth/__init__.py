@@ -1,0 +1,1 @@
+"""What the token standards define, answered in their own shapes."""

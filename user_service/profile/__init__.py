@@ -1,0 +1,1 @@
+"""What a logged-in person reads about themselves."""

@@ -1,0 +1,191 @@
+"""Registering: start an attempt, ask for another code, verify one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID, uuid4
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from shared.emails import OtpEmail
+from user_service.accounts.created import NewAccount, create
+from user_service.errors import (
+    AddressTaken,
+    CodeExpired,
+    GuessesSpent,
+    Refusal,
+    RegistrationIdRequired,
+    TooManyRequests,
+    Unavailable,
+    UsernameTaken,
+    WrongCode,
+)
+from user_service.identity import account_store
+from user_service.identity.account_store import Account
+from user_service.identity.addresses import canonical_address
+from user_service.identity.challenge_mail import ChallengeMail, NotMailed
+from user_service.identity.challenge_store import Challenges, Checked, Issued, Outcome
+from user_service.identity.names import canonical_username, display_name
+from user_service.identity.password_policy import PasswordPolicy, normalized
+from user_service.identity.passwords import Passwords
+from user_service.storage.postgres import Database
+from user_service.storage.rate_limits import Client, MailShare, RateLimits
+
+log = structlog.get_logger()
+
+REFUSALS: dict[Outcome, type[Refusal]] = {
+    Outcome.AMBIGUOUS: RegistrationIdRequired,
+    Outcome.EXPIRED: CodeExpired,
+    Outcome.SPENT: GuessesSpent,
+    Outcome.WRONG: WrongCode,
+}
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """What somebody wants an account to be; canonical, and acceptable by itself."""
+
+    name: str
+    address: str
+    password: str
+    username: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    db: Database
+    challenges: Challenges
+    mail: ChallengeMail
+    limits: RateLimits
+    passwords: Passwords
+    policy: PasswordPolicy
+    unbound_verify: Literal["single", "never"]
+
+    def candidate(self, name: str, email: str, password: str, username: str | None) -> Candidate:
+        """Raises InvalidFields."""
+        candidate = Candidate(
+            name=display_name(name),
+            address=canonical_address(email),
+            password=normalized(password),
+            username=None if username is None else canonical_username(username),
+        )
+        local, _, _ = candidate.address.partition("@")
+        self.policy.require(
+            candidate.password, (candidate.address, local, candidate.name, *name.split())
+        )
+        return candidate
+
+    async def start(self, candidate: Candidate, client: Client) -> Issued:
+        """Open an attempt of its own and have its code mailed.
+
+        A taken address costs the same work and is answered alike: its owner gets a truthful mail,
+        and the attempt refuses every guess. Raises TooManyRequests, UsernameTaken, Unavailable.
+        """
+        self.mail.require_reachable()
+        share = await self.limits.spend_mail("register", client, "register", candidate.address)
+        try:
+            issued, taken = await self._open(candidate)
+        except (UsernameTaken, Unavailable):
+            await self.limits.give_back(share)
+            raise
+        await self._mail(issued, candidate.address, share, taken=taken, opened=True)
+        return issued
+
+    async def resend(self, registration_id: str, client: Client) -> Issued:
+        """Mail a new code for an attempt, which keeps its count of wrong ones.
+
+        Raises CodeExpired, GuessesSpent, TooManyRequests, Unavailable.
+        """
+        self.mail.require_reachable()
+        seen = await self.challenges.look(registration_id)
+        if seen is None:
+            await self.limits.spend("resend", client)
+            raise CodeExpired
+        share = await self.limits.spend_mail("resend", client, "register", seen.address)
+        if not seen.takes_codes:
+            await self.limits.give_back(share)
+            raise GuessesSpent
+        async with self.db.connection() as tx:
+            taken = (await account_store.availability(tx, seen.address, None)).address_taken
+        issued = await self.challenges.renew(registration_id, seen, sealed=taken)
+        if issued is None:
+            raise TooManyRequests(retry_after=1)  # the same request, sent twice at once
+        await self._mail(issued, seen.address, share, taken=taken, opened=False)
+        return issued
+
+    async def verify(
+        self, registration_id: str | None, email: str, code: str, client: Client
+    ) -> Account:
+        """The account that the attempt's own registration described.
+
+        The same request succeeds again for ten minutes, without a second row or event. Raises
+        WrongCode, GuessesSpent, CodeExpired, RegistrationIdRequired, AddressTaken, Unavailable.
+        """
+        address = canonical_address(email)
+        await self.limits.spend("verify", client)
+        if registration_id is None:
+            checked = await self._check_bare(address, code)
+        else:
+            checked = await self.challenges.check(registration_id, address, code)
+        if refusal := REFUSALS.get(checked.outcome):
+            raise refusal
+        if checked.outcome is Outcome.COMMITTED:
+            return await self._committed(UUID(checked.content.decode()))
+        return await self._commit(checked, address)
+
+    async def _open(self, candidate: Candidate) -> tuple[Issued, bool]:
+        async with self.db.connection() as tx:
+            found = await account_store.availability(tx, candidate.address, candidate.username)
+        if found.username_taken:
+            raise UsernameTaken
+        new = NewAccount(
+            id=uuid4(),
+            name=candidate.name,
+            username=candidate.username,
+            password_hash=await self.passwords.hash(candidate.password),
+        )
+        issued = await self.challenges.open(
+            candidate.address, msgspec.json.encode(new), sealed=found.address_taken
+        )
+        return issued, found.address_taken
+
+    async def _mail(
+        self, issued: Issued, address: str, share: MailShare, *, taken: bool, opened: bool
+    ) -> None:
+        email: OtpEmail = "address-taken" if taken else "one-time-code"
+        try:
+            await self.mail.request(email, "register", address, issued)
+        except NotMailed as failure:
+            if failure.certain:
+                await self.limits.give_back(share)
+            # An attempt whose code was never mailed would be free guesses.
+            if opened:
+                await self.challenges.discard(issued.challenge_id, address)
+            raise
+
+    async def _check_bare(self, address: str, code: str) -> Checked:
+        if self.unbound_verify == "never":
+            raise RegistrationIdRequired
+        return await self.challenges.check_bare(address, code)
+
+    async def _commit(self, checked: Checked, address: str) -> Account:
+        new = msgspec.json.decode(checked.content, type=NewAccount)
+        async with self.db.transaction() as tx:
+            account = await create(tx, new, address)
+        if account is None:
+            raise AddressTaken
+        try:
+            await self.challenges.settle(checked.challenge_id, str(account.id))
+        except Unavailable:
+            # The account stands; a retry finds the challenge verified and the account created.
+            log.warning("challenge_not_settled", user_id=str(account.id))
+        return account
+
+    async def _committed(self, account_id: UUID) -> Account:
+        async with self.db.connection() as tx:
+            account = await account_store.find(tx, account_id)
+        if account is None:
+            raise CodeExpired
+        return account

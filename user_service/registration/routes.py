@@ -1,0 +1,140 @@
+"""POST /api/auth/register, /resend-otp and /verify-otp."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, post
+from litestar.status_codes import HTTP_201_CREATED, HTTP_202_ACCEPTED
+from msgspec import Meta, Struct
+
+from user_service.errors import (
+    AddressTaken,
+    BodyTooLarge,
+    CodeExpired,
+    GuessesSpent,
+    InvalidFields,
+    NotJson,
+    OriginRefused,
+    Overloaded,
+    RegistrationIdRequired,
+    TooManyRequests,
+    Unavailable,
+    UsernameTaken,
+    WrongCode,
+)
+from user_service.identity.challenge_store import Issued
+from user_service.registration.flow import Registration
+from user_service.web.answers import Success, User, UserData
+from user_service.web.cookies import RegistrationCookie
+from user_service.web.exchange import exchange_of
+from user_service.web.fields import Email, Password, Username
+from user_service.web.injected import Injected
+from user_service.web.problems import documented
+
+AnyRequest = Request[Any, Any, Any]
+
+RegistrationId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{32}$")]
+RESEND_SECONDS = 60
+EVERY_POST = (BodyTooLarge, InvalidFields, NotJson, OriginRefused, TooManyRequests, Unavailable)
+
+
+class RegisterRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=200, examples=["Ann Example"])]
+    email: Email
+    password: Password
+    username: Username | None = None
+
+
+class ResendRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    registration_id: RegistrationId | None = None
+
+
+class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    email: Email
+    otp: Annotated[str, Meta(pattern="^[0-9]{6}$", min_length=6, max_length=6)]
+    registration_id: RegistrationId | None = None
+
+
+class Started(Struct, frozen=True):
+    """Seconds until the code expires, and until another may be asked for."""
+
+    registration_id: str
+    expires_in: int
+    resend_in: int
+
+
+class RegistrationRoutes(Controller):
+    path = "/api/auth"
+    tags = ("Registration",)
+
+    @post(
+        "/register",
+        status_code=HTTP_202_ACCEPTED,
+        summary="Register: a code is mailed to the address",
+        responses=documented(*EVERY_POST, Overloaded, UsernameTaken),
+    )
+    async def register(
+        self,
+        request: AnyRequest,
+        data: RegisterRequest,
+        registration: Injected[Registration],
+        registration_cookie: Injected[RegistrationCookie],
+    ) -> Response[Success[Started]]:
+        candidate = registration.candidate(data.name, data.email, data.password, data.username)
+        issued = await registration.start(candidate, exchange_of(request.scope).client)
+        return _started(issued, registration_cookie)
+
+    @post(
+        "/resend-otp",
+        status_code=HTTP_202_ACCEPTED,
+        summary="Ask for another code",
+        responses=documented(*EVERY_POST, CodeExpired, GuessesSpent, RegistrationIdRequired),
+    )
+    async def resend(
+        self,
+        request: AnyRequest,
+        data: ResendRequest,
+        registration: Injected[Registration],
+        registration_cookie: Injected[RegistrationCookie],
+    ) -> Response[Success[Started]]:
+        registration_id = data.registration_id or request.cookies.get(registration_cookie.name)
+        if not registration_id:
+            raise RegistrationIdRequired
+        issued = await registration.resend(registration_id, exchange_of(request.scope).client)
+        return _started(issued, registration_cookie)
+
+    @post(
+        "/verify-otp",
+        status_code=HTTP_201_CREATED,
+        summary="Verify the code: the account is created",
+        responses=documented(
+            *EVERY_POST, AddressTaken, CodeExpired, GuessesSpent, RegistrationIdRequired, WrongCode
+        ),
+    )
+    async def verify(
+        self,
+        request: AnyRequest,
+        data: VerifyRequest,
+        registration: Injected[Registration],
+        registration_cookie: Injected[RegistrationCookie],
+    ) -> Response[Success[UserData]]:
+        exchange = exchange_of(request.scope)
+        registration_id = data.registration_id or request.cookies.get(registration_cookie.name)
+        account = await registration.verify(
+            registration_id or None, data.email, data.otp, exchange.client
+        )
+        exchange.subject = str(account.id)
+        message = "Your account is ready. Log in to get an access token."
+        return Response(
+            Success(message, UserData(User.of(account))), cookies=[registration_cookie.dropped()]
+        )
+
+
+def _started(issued: Issued, cookie: RegistrationCookie) -> Response[Success[Started]]:
+    expires_in = (issued.expires_at - issued.issued_at) // 1000
+    started = Started(issued.challenge_id, expires_in, RESEND_SECONDS)
+    return Response(
+        Success("A code is on its way if the address can receive mail.", started),
+        cookies=[cookie.holding(issued.challenge_id, 1800)],
+    )

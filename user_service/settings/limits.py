@@ -1,0 +1,88 @@
+"""How often, how long and how costly: the figures that an operator may change."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from shared.env import Environment
+
+WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+RATE = re.compile(r"([1-9][0-9]{0,6})/(second|minute|hour|day)")
+
+
+class Rate(Struct, frozen=True):
+    count: int
+    seconds: int
+
+
+Rates = tuple[Rate, ...]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Per client network for each action; mails per address from one site and from all together."""
+
+    register: Rates
+    resend: Rates
+    verify: Rates
+    login: Rates
+    address_site: Rates
+    address_all: Rates
+
+    @classmethod
+    def read(cls, env: Environment) -> Limits:
+        return cls(
+            register=_rates(env, "LIMIT_REGISTER", "20/minute,100/hour"),
+            resend=_rates(env, "LIMIT_RESEND", "20/minute"),
+            verify=_rates(env, "LIMIT_VERIFY", "60/minute"),
+            login=_rates(env, "LIMIT_LOGIN", "60/minute"),
+            address_site=_rates(env, "LIMIT_ADDRESS_FROM_NETWORK", "1/minute,3/hour,4/day"),
+            address_all=_rates(env, "LIMIT_ADDRESS", "3/minute,6/hour,10/day"),
+        )
+
+
+class ChallengeTimes(Struct, frozen=True):
+    """How long a code and the challenge around it live, in seconds."""
+
+    code: int
+    challenge: int
+
+    @classmethod
+    def read(cls, env: Environment) -> ChallengeTimes:
+        return cls(
+            code=env.integer("CODE_SECONDS", 600, least=1, most=600),
+            challenge=env.integer("REGISTRATION_SECONDS", 1800, least=1, most=86400),
+        )
+
+
+class ArgonCost(Struct, frozen=True):
+    """Argon2id's parameters: memory in KiB, passes, lanes. OWASP's minimum by default."""
+
+    memory: int = 19456
+    time: int = 2
+    lanes: int = 1
+
+    @classmethod
+    def read(cls, env: Environment) -> ArgonCost:
+        cost = cls(
+            memory=env.integer("ARGON2_MEMORY_KIB", 19456, least=8, most=2**20),
+            time=env.integer("ARGON2_TIME", 2, least=1, most=16),
+            lanes=env.integer("ARGON2_LANES", 1, least=1, most=16),
+        )
+        # ASVS 5.0, Appendix C.
+        least = {1: 47104, 2: 19456}.get(cost.time, 12288)
+        if cost.memory < least and not env.development:
+            env.problem(f"ARGON2_MEMORY_KIB must be at least {least} with ARGON2_TIME={cost.time}.")
+        return cost
+
+
+def _rates(env: Environment, name: str, default: str) -> Rates:
+    rates = []
+    for item in env.items(name, default):
+        match = RATE.fullmatch(item)
+        if match is None:
+            env.problem(f"{name} holds {item!r}; a rate reads 20/minute (or second, hour, day).")
+        else:
+            rates.append(Rate(int(match[1]), WINDOWS[match[2]]))
+    return tuple(rates)

@@ -1,0 +1,115 @@
+"""Postgres through asyncpg, such that no wait outlives its request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from user_service.settings.database import PostgresConnection
+from user_service.storage.breaker import Breaker
+
+CONNECT_SECONDS = 1.0
+COMMAND_SECONDS = 2.0
+
+# What a statement runs on: inside `transaction` it commits with its neighbours.
+Transaction = asyncpg.pool.PoolConnectionProxy
+
+OUTAGES = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Database:
+    """A pool whose connections are given up, not waited for, when something went wrong."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+        self._pool: asyncpg.Pool[asyncpg.Record]
+        self.breaker = Breaker("postgres", self._ping)
+
+    async def open(self) -> None:
+        """Make the pool; its connections are made when they are needed."""
+        self._pool = await asyncpg.create_pool(
+            **self._connection.connect_options(),
+            min_size=0,
+            max_size=self._connection.pool_size,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            # No statement changes a connection's state, and a reset is a round trip of its own.
+            reset=_keep_state,
+        )
+
+    async def close(self) -> None:
+        await self.breaker.close()
+        self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Transaction]:
+        """A connection for single statements; raises Unavailable."""
+        self.breaker.require_closed()
+        try:
+            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
+        except OUTAGES as error:
+            raise self.breaker.failed(error) from error
+        try:
+            yield connection
+        except OUTAGES as error:
+            await self._give_up(connection)
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                await self._pool.expire_connections()  # the primary has moved
+            raise self.breaker.failed(error) from error
+        except asyncio.CancelledError:
+            # A deadline: the statement may still run, and a release would wait for its end.
+            await self._give_up(connection)
+            raise
+        except BaseException:
+            await self._pool.release(connection)
+            raise
+        await self._pool.release(connection)
+        self.breaker.succeeded()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A connection inside a transaction, committed when the block ends without an error."""
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except (asyncio.CancelledError, *OUTAGES):
+                raise  # `connection` hangs up, and Postgres rolls back
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+
+    async def _give_up(self, connection: Transaction) -> None:
+        connection.terminate()
+        await self._pool.release(connection)
+
+    async def _ping(self) -> None:
+        connection = await asyncpg.connect(
+            **self._connection.connect_options(), timeout=CONNECT_SECONDS
+        )
+        try:
+            await connection.execute("SELECT 1", timeout=CONNECT_SECONDS)
+        finally:
+            connection.terminate()
+
+
+async def _keep_state(_connection: object) -> None:
+    return None

@@ -1,0 +1,77 @@
+"""Redis scripts and commands with one time limit and one breaker for all."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MaxConnectionsError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from shared.redis import OPERATION_SECONDS, RedisConnection
+from user_service.storage.breaker import Breaker
+
+Argument = str | bytes | int | float
+
+# Answers of a server that is there but cannot do its work.
+OUTAGES = (
+    AuthenticationError,
+    BusyLoadingError,
+    MaxConnectionsError,
+    OutOfMemoryError,
+    ReadOnlyError,
+)
+
+
+class Script:
+    """A Lua file, run atomically by the server."""
+
+    def __init__(self, path: Path) -> None:
+        self.source = path.read_text("utf-8")
+        self.sha = sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisStore:
+    """Runs scripts and commands; raises Unavailable when Redis cannot be used."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._client = connection.open()
+        self.breaker = Breaker("redis", self._client.ping)
+
+    async def run(self, script: Script, keys: list[str], *arguments: Argument) -> Any:
+        """The script's answer, with strings as bytes."""
+        try:
+            return await self._execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._execute("EVAL", script.source, len(keys), *keys, *arguments)
+
+    async def command(self, *words: Argument) -> Any:
+        return await self._execute(*words)
+
+    async def close(self) -> None:
+        await self.breaker.close()
+        await self._client.aclose()
+
+    async def _execute(self, *words: Argument) -> Any:
+        self.breaker.require_closed()
+        try:
+            async with asyncio.timeout(OPERATION_SECONDS):
+                answer = await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+        except NoScriptError:
+            raise
+        except (RedisError, OSError, TimeoutError) as error:
+            if isinstance(error, ResponseError) and not isinstance(error, OUTAGES):
+                raise  # a fault of ours, not an outage
+            raise self.breaker.failed(error) from error
+        self.breaker.succeeded()
+        return answer

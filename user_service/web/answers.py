@@ -1,0 +1,54 @@
+"""The shapes that answers have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
+
+from user_service.identity.account_store import Account
+
+T = TypeVar("T")
+
+
+class Success(Struct, Generic[T], frozen=True):
+    message: str
+    data: T
+    status: Literal["success"] = "success"
+
+
+class User(Struct, frozen=True):
+    """An account as its owner sees it."""
+
+    id: UUID
+    name: str
+    email: str
+    username: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> User:
+        return cls(account.id, account.name, account.email, account.username, account.created_at)
+
+
+class UserData(Struct, frozen=True):
+    user: User
+
+
+class FieldError(Struct, frozen=True):
+    field: str
+    detail: str
+
+
+class Problem(Struct, frozen=True):
+    """RFC 9457 problem details; `code` is stable, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] | UnsetType = UNSET

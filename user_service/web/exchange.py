@@ -1,0 +1,42 @@
+"""One request and its answer, as every layer above the features sees it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from user_service.storage.rate_limits import Client
+
+SCOPE_KEY = "gatepost.exchange"
+REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`subject` is the account that the request turned out to be about, `code` a refusal's."""
+
+    client: Client
+    headers: Mapping[bytes, bytes]
+    request_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    status: int = 0
+    subject: str | None = None
+    code: str | None = None
+
+    @classmethod
+    def begin(cls, client: Client, raw_headers: RawHeaders) -> Exchange:
+        exchange = cls(client, dict(raw_headers))
+        # A caller may bring its own id to follow a request through its logs, but nothing else.
+        given = exchange.headers.get(b"x-request-id", b"")
+        if REQUEST_ID.fullmatch(given):
+            exchange.request_id = given.decode()
+        return exchange
+
+
+def exchange_of(scope: Mapping[str, Any]) -> Exchange:
+    exchange: Exchange = scope[SCOPE_KEY]
+    return exchange

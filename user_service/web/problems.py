@@ -1,0 +1,134 @@
+"""Refusals as RFC 9457 problem details, wherever they are raised."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+
+from user_service.errors import BodyTooLarge, InvalidFields, Refusal
+from user_service.web.answers import FieldError, Problem
+from user_service.web.exchange import Exchange, exchange_of
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+QUOTED_FIELD = re.compile(r"field `([^`]*)`")
+
+
+class NotFound(Refusal):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    detail = "There is nothing here. The API is described at /docs."
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    detail = "This path does not answer this method. The API is described at /docs."
+
+
+class MalformedBody(Refusal):
+    status = 400
+    code = "malformed_body"
+    title = "Malformed body"
+    detail = "The body is not valid JSON."
+
+
+class InternalError(Refusal):
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+    detail = "Something went wrong on our side. The request id leads us to it."
+
+
+BY_STATUS: dict[int, type[Refusal]] = {404: NotFound, 405: MethodNotAllowed}
+
+
+def problem(refusal: Refusal, exchange: Exchange) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers that a refusal is answered with."""
+    exchange.code = refusal.code
+    body = Problem(
+        type=f"urn:gatepost:problem:{refusal.code}",
+        title=refusal.title,
+        status=refusal.status,
+        detail=refusal.detail,
+        code=refusal.code,
+        request_id=exchange.request_id,
+    )
+    if refusal.fields:
+        errors = [FieldError(name, sentence) for name, sentence in refusal.fields.items()]
+        body = msgspec.structs.replace(body, errors=errors)
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["retry-after"] = str(refusal.retry_after)
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return msgspec.json.encode(body), headers
+
+
+def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+    if refusal.status >= 500 and refusal.__cause__ is not None:
+        log.warning("refused", code=refusal.code, cause=repr(refusal.__cause__))
+    body, headers = problem(refusal, exchange_of(request.scope))
+    return Response(body, status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def answer_http_exception(
+    request: Request[Any, Any, Any], exception: HTTPException
+) -> Response[bytes]:
+    response = answer_refusal(request, _refusal_of(exception))
+    if exception.headers and (allow := exception.headers.get("allow")):
+        response.set_header("allow", allow)
+    return response
+
+
+def answer_unexpected(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
+    if isinstance(exception, RecursionError):
+        return answer_refusal(request, MalformedBody())
+    log.error("unexpected", exc_info=exception)
+    return answer_refusal(request, InternalError())
+
+
+def _refusal_of(exception: HTTPException) -> Refusal:
+    if isinstance(exception, ValidationException):
+        return InvalidFields(**_fields(exception))
+    if exception.status_code == 413:
+        return BodyTooLarge()
+    if exception.status_code == 400:
+        return MalformedBody()
+    return BY_STATUS.get(exception.status_code, InternalError)()
+
+
+def _fields(exception: ValidationException) -> dict[str, str]:
+    fields = {}
+    for error in exception.extra or []:
+        message = str(error["message"]) if isinstance(error, dict) else str(error)
+        key = str(error.get("key", "body")) if isinstance(error, dict) else "body"
+        if key == "data":  # the body as a whole: msgspec names the field in its sentence
+            named = QUOTED_FIELD.search(message)
+            key = named[1] if named else "body"
+            message = "A JSON object is required." if message == "'data'" else message
+        fields[key] = message
+    return fields
+
+
+def documented(*refusals: type[Refusal]) -> dict[int, ResponseSpec]:
+    """What an operation may be refused with, for the OpenAPI file."""
+    specs = {}
+    for status in sorted({refusal.status for refusal in refusals}):
+        codes = sorted(refusal.code for refusal in refusals if refusal.status == status)
+        specs[status] = ResponseSpec(
+            Problem,
+            description=" · ".join(codes),
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+    return specs
