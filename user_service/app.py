@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
@@ -26,7 +27,6 @@ from user_service.registration.routes import RegistrationRoutes
 from user_service.settings import Settings, read_settings
 from user_service.web.access_log import AccessLog
 from user_service.web.client_address import ClientAddress
-from user_service.web.cookies import RegistrationCookie
 from user_service.web.edge import Edge
 from user_service.web.problems import (
     answer_http_exception,
@@ -67,7 +67,7 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
 
     app = Litestar(
         ROUTES,
-        dependencies=_dependencies(settings, assembly, https=https),
+        dependencies=_dependencies(settings, assembly),
         exception_handlers={
             Refusal: answer_refusal,
             HTTPException: answer_http_exception,
@@ -77,6 +77,7 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
         openapi_config=description(settings.product_name, _version()),
         request_max_body_size=LARGEST_BODY,
         lifespan=[lifespan],
+        state=State({"access_tokens": assembly.tokens}),
         logging_config=None,
     )
     origins = {f"{base.scheme}://{base.netloc}", *settings.cors_origins}
@@ -89,16 +90,14 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
     )
 
 
-def _dependencies(settings: Settings, assembly: Assembly, *, https: bool) -> dict[str, Provide]:
+def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
     constants: dict[str, Any] = {
         "registration": assembly.registration,
         "login": assembly.login,
         "profile": assembly.profile,
-        "guard": assembly.guard,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,
         "registry": assembly.registry,
-        "registration_cookie": RegistrationCookie(secure=https),
         "metrics_access": MetricsAccess(settings.metrics_token, settings.development),
     }
     return {name: _constant(value) for name, value in constants.items()}

@@ -37,7 +37,6 @@ from user_service.storage.breaker import Breaker
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import RateLimits
 from user_service.storage.redis import RedisStore
-from user_service.web.guard import Guard
 
 log = structlog.get_logger()
 
@@ -74,7 +73,7 @@ class Assembly:
     registration: Registration
     login: Login
     profile: Profile
-    guard: Guard
+    tokens: AccessTokens
     checkup: Checkup
     registry: CollectorRegistry
 
@@ -139,7 +138,7 @@ def assemble(settings: Settings) -> Assembly:
             session_lifetime=timedelta(days=settings.session_days),
         ),
         profile=Profile(db),
-        guard=Guard(tokens),
+        tokens=tokens,
         checkup=Checkup(db, (db.breaker, redis.breaker, connections.kafka)),
         registry=CollectorRegistry(),
     )

@@ -80,7 +80,7 @@ def metrics(
     return Response(generate_latest(_all_processes(registry)), media_type=CONTENT_TYPE_LATEST)
 
 
-def _all_processes(registry: Injected[CollectorRegistry]) -> CollectorRegistry:
+def _all_processes(registry: CollectorRegistry) -> CollectorRegistry:
     """The registry, or with several workers one that adds up what each of them counted."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return registry

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from hashlib import sha256
+from uuid import UUID
 
 import jwt
 from msgspec import Struct
@@ -16,14 +17,23 @@ from user_service.identity.keyring import Keyring
 TYPE = "at+jwt"
 LONGEST_TOKEN = 4096
 MOST_REMEMBERED = 20_000
+# Whatever a forged token makes PyJWT or our own reading of it trip over.
+MALFORMED = (
+    jwt.PyJWTError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
 
 
 class Claims(Struct, frozen=True):
     """What a verified token says; `expires_at` is in seconds since 1970."""
 
-    subject: str
-    session: str
+    subject: UUID
+    session: UUID
     expires_at: int
 
 
@@ -38,15 +48,15 @@ class AccessTokens:
         self._remembered: OrderedDict[bytes, Claims] = OrderedDict()
         self._generation = keyring.generation
 
-    def issue(self, subject: str, session: str) -> str:
+    def issue(self, subject: UUID, session: UUID) -> str:
         ring = self._keyring
         ring.require_ready()
         now = int(time.time())
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
-            "sub": subject,
-            "sid": session,
+            "sub": str(subject),
+            "sid": str(session),
             "iat": now,
             "exp": now + self.lifetime,
             "jti": secrets.token_urlsafe(12),
@@ -96,6 +106,13 @@ class AccessTokens:
                 audience=self._audience,
                 options={"require": REQUIRED, "strict_aud": True},
             )
-            return Claims(str(claims["sub"]), str(claims["sid"]), int(claims["exp"]))
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))
+        except (
+            jwt.PyJWTError,
+            ArithmeticError,
+            AttributeError,
+            ValueError,
+            TypeError,
+            RecursionError,
+        ):
             raise TokenRejected from None

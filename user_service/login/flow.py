@@ -75,7 +75,7 @@ class Login:
             )
         if session_id is None:
             raise WrongCredentials
-        token = self.tokens.issue(subject=str(account.id), session=str(session_id))
+        token = self.tokens.issue(subject=account.id, session=session_id)
         return LoggedIn(account, session_id, token)
 
     async def _renewed_hash(self, password: str, stored: str | None) -> str | None:

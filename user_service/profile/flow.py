@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from user_service.errors import TokenRejected
 from user_service.identity import session_store
@@ -19,9 +18,7 @@ class Profile:
     async def read(self, claims: Claims) -> Account:
         """The account behind a verified token; raises TokenRejected when its session has ended."""
         async with self.db.connection() as tx:
-            account = await session_store.account_of_live(
-                tx, UUID(claims.session), UUID(claims.subject)
-            )
+            account = await session_store.account_of_live(tx, claims.session, claims.subject)
         if account is None:
             raise TokenRejected
         return account

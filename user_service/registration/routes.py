@@ -27,7 +27,7 @@ from user_service.identity.challenge_store import Issued
 from user_service.registration.flow import Registration
 from user_service.web.answers import Success, User, UserData
 from user_service.web.cookies import RegistrationCookie
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import Exchange, exchange_of
 from user_service.web.fields import Email, Password, Username
 from user_service.web.injected import Injected
 from user_service.web.problems import documented
@@ -79,11 +79,10 @@ class RegistrationRoutes(Controller):
         request: AnyRequest,
         data: RegisterRequest,
         registration: Injected[Registration],
-        registration_cookie: Injected[RegistrationCookie],
     ) -> Response[Success[Started]]:
         candidate = registration.candidate(data.name, data.email, data.password, data.username)
-        issued = await registration.start(candidate, exchange_of(request.scope).client)
-        return _started(issued, registration_cookie)
+        exchange = exchange_of(request.scope)
+        return _started(await registration.start(candidate, exchange.client), exchange)
 
     @post(
         "/resend-otp",
@@ -96,13 +95,12 @@ class RegistrationRoutes(Controller):
         request: AnyRequest,
         data: ResendRequest,
         registration: Injected[Registration],
-        registration_cookie: Injected[RegistrationCookie],
     ) -> Response[Success[Started]]:
-        registration_id = data.registration_id or request.cookies.get(registration_cookie.name)
-        if not registration_id:
+        exchange = exchange_of(request.scope)
+        registration_id = _named(request, data.registration_id)
+        if registration_id is None:
             raise RegistrationIdRequired
-        issued = await registration.resend(registration_id, exchange_of(request.scope).client)
-        return _started(issued, registration_cookie)
+        return _started(await registration.resend(registration_id, exchange.client), exchange)
 
     @post(
         "/verify-otp",
@@ -117,21 +115,25 @@ class RegistrationRoutes(Controller):
         request: AnyRequest,
         data: VerifyRequest,
         registration: Injected[Registration],
-        registration_cookie: Injected[RegistrationCookie],
     ) -> Response[Success[UserData]]:
         exchange = exchange_of(request.scope)
-        registration_id = data.registration_id or request.cookies.get(registration_cookie.name)
         account = await registration.verify(
-            registration_id or None, data.email, data.otp, exchange.client
+            _named(request, data.registration_id), data.email, data.otp, exchange.client
         )
         exchange.subject = str(account.id)
         message = "Your account is ready. Log in to get an access token."
-        return Response(
-            Success(message, UserData(User.of(account))), cookies=[registration_cookie.dropped()]
-        )
+        cookie = RegistrationCookie(secure=exchange.https)
+        return Response(Success(message, UserData(User.of(account))), cookies=[cookie.dropped()])
 
 
-def _started(issued: Issued, cookie: RegistrationCookie) -> Response[Success[Started]]:
+def _named(request: AnyRequest, in_body: str | None) -> str | None:
+    """The registration that a request is about: the body wins over the cookie."""
+    cookie = RegistrationCookie(secure=exchange_of(request.scope).https)
+    return in_body or request.cookies.get(cookie.name) or None
+
+
+def _started(issued: Issued, exchange: Exchange) -> Response[Success[Started]]:
+    cookie = RegistrationCookie(secure=exchange.https)
     expires_in = (issued.expires_at - issued.issued_at) // 1000
     started = Started(issued.challenge_id, expires_in, RESEND_SECONDS)
     return Response(

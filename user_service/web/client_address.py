@@ -58,6 +58,7 @@ def client_at(text: str) -> Client:
     )
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)

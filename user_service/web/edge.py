@@ -49,7 +49,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        exchange = Exchange.begin(self.clients.of(scope), scope["headers"])
+        exchange = Exchange.begin(self.clients.of(scope), scope["headers"], https=self.https)
         scope[SCOPE_KEY] = exchange  # type: ignore[literal-required]
 
         async def answer(message: Message) -> None:

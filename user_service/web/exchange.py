@@ -18,9 +18,13 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class Exchange:
-    """`subject` is the account that the request turned out to be about, `code` a refusal's."""
+    """`subject` is the account that a request turned out to be about, `code` is a refusal's.
+
+    `https` tells whether callers reach us by https.
+    """
 
     client: Client
+    https: bool
     headers: Mapping[bytes, bytes]
     request_id: str = field(default_factory=lambda: secrets.token_hex(8))
     status: int = 0
@@ -28,8 +32,8 @@ class Exchange:
     code: str | None = None
 
     @classmethod
-    def begin(cls, client: Client, raw_headers: RawHeaders) -> Exchange:
-        exchange = cls(client, dict(raw_headers))
+    def begin(cls, client: Client, raw_headers: RawHeaders, *, https: bool) -> Exchange:
+        exchange = cls(client, https, dict(raw_headers))
         # A caller may bring its own id to follow a request through its logs, but nothing else.
         given = exchange.headers.get(b"x-request-id", b"")
         if REQUEST_ID.fullmatch(given):

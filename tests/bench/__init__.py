@@ -1,0 +1,1 @@
+"""Figures: what a request costs, as ratios measured in one run."""
