@@ -1,0 +1,60 @@
+"""The real parts under every test, and the services as the processes they are.
+
+Parts that no variable names are started once for the whole run. Each xdist worker has a corner of
+its own in them: a database, a Redis number, a topic prefix.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from dev_stack import parts
+from tests.corner import Corner
+from tests.mailroom import Mailroom
+from tests.service_process import ServiceProcess
+
+PARTS = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # an xdist worker: its controller has exported what it started
+    stack = ExitStack()
+    started = stack.enter_context(parts.disposable())
+    os.environ.update(started.variables)
+    config.stash[PARTS] = stack
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if stack := config.stash.get(PARTS, None):
+        stack.close()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def corner(worker_id: str) -> Iterator[Corner]:
+    """This worker's database, Redis number and topics, migrated and empty."""
+    with Corner.made(worker_id) as corner:
+        yield corner
+
+
+@pytest.fixture(scope="session")
+def service(corner: Corner) -> Iterator[ServiceProcess]:
+    """The user service with every limit at its default and the cheapest Argon2."""
+    with ServiceProcess.started(corner.variables) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def mailroom(corner: Corner) -> Iterator[Mailroom]:
+    """Reads send-otp and derives the codes, as the email service does."""
+    with Mailroom.opened(corner) as mailroom:
+        yield mailroom

@@ -1,0 +1,91 @@
+"""A corner of the real parts that one xdist worker has for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import redis
+
+MASTER_KEY = "5f0c1d9be27a4836b1d27c40fae83957c6d2e1f04a7b8835906afd1c2e3b4857"
+OTP_KEY = "9b2e7d10c4f85a63e1079cd4b82f5a6e3d90718c5b4f2ea6d7c80913fe5a4b26"
+
+
+@dataclass(frozen=True)
+class Corner:
+    """`variables` is the environment that services of this corner are started with."""
+
+    database_url: str
+    redis_url: str
+    topic_prefix: str
+    variables: dict[str, str]
+
+    @classmethod
+    @contextmanager
+    def made(cls, worker_id: str) -> Iterator[Corner]:
+        """Make it, migrate it, and drop its database at the end."""
+        number = int(re.sub(r"\D", "", worker_id) or 0)
+        name = f"gatepost_{worker_id}"
+        asyncio.run(_admin(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        asyncio.run(_admin(f"CREATE DATABASE {name}"))
+        redis_url = _with_path(os.environ["REDIS_URL"], f"/{number}")
+        redis.Redis.from_url(redis_url).flushdb()
+        prefix = f"{worker_id}-{os.getpid()}-"
+        database_url = _with_path(os.environ["DATABASE_URL"], f"/{name}")
+        corner = cls(database_url, redis_url, prefix, _variables(database_url, redis_url, prefix))
+        subprocess.run(
+            [sys.executable, "-m", "user_service", "migrate"],
+            env=corner.variables,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        yield corner
+        asyncio.run(_admin(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+    def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """What a second connection sees."""
+        return asyncio.run(self.fetch(query, *arguments))
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+
+def _variables(database_url: str, redis_url: str, prefix: str) -> dict[str, str]:
+    return os.environ | {
+        "ENVIRONMENT": "development",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "KAFKA_BROKER": os.environ["KAFKA_BROKER"],
+        "KAFKA_TOPIC_PREFIX": prefix,
+        "MASTER_KEY": MASTER_KEY,
+        "OTP_KEYS": f"k1:{OTP_KEY}",
+        "TRUSTED_PROXIES": "127.0.0.1/32",
+        "ARGON2_MEMORY_KIB": "8",
+        "ARGON2_TIME": "1",
+        "PYTHONPATH": str(Path.cwd()),
+    }
+
+
+def _with_path(url: str, path: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=path))
+
+
+async def _admin(statement: str) -> None:
+    connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,91 @@
+"""Fresh people who register, each from a client address of their own."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.mailroom import Mailroom
+from tests.service_process import ServiceProcess
+
+PASSWORD = "plum kettle orbit"
+_numbers = itertools.count(1)
+
+
+def fresh_address() -> str:
+    """An email address that nobody has used."""
+    return f"p{next(_numbers)}-{secrets.token_hex(4)}@example.org"
+
+
+def fresh_network() -> str:
+    """An IPv4 address that nobody has called from."""
+    number = secrets.randbelow(2**24)
+    return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+
+@dataclass
+class Person:
+    email: str = field(default_factory=fresh_address)
+    password: str = PASSWORD
+    name: str = "Ann Example"
+    network: str = field(default_factory=fresh_network)
+
+    def registration(self, **more: Any) -> dict[str, Any]:
+        return {"name": self.name, "email": self.email, "password": self.password, **more}
+
+    def credentials(self) -> dict[str, str]:
+        return {"email": self.email, "password": self.password}
+
+
+async def register(client: httpx.AsyncClient, person: Person, **more: Any) -> str:
+    """The registration id of a new attempt, sent from the person's own network."""
+    answer = await client.post(
+        "/api/auth/register",
+        json=person.registration(**more),
+        headers={"x-forwarded-for": person.network},
+    )
+    assert answer.status_code == 202, answer.text
+    client.cookies.clear()
+    registration_id: str = answer.json()["data"]["registration_id"]
+    return registration_id
+
+
+async def verify(
+    client: httpx.AsyncClient, person: Person, registration_id: str | None, otp: str
+) -> httpx.Response:
+    body = {"email": person.email, "otp": otp}
+    if registration_id is not None:
+        body["registration_id"] = registration_id
+    return await client.post(
+        "/api/auth/verify-otp", json=body, headers={"x-forwarded-for": person.network}
+    )
+
+
+async def log_in(client: httpx.AsyncClient, person: Person) -> httpx.Response:
+    return await client.post(
+        "/api/auth/login",
+        json=person.credentials(),
+        headers={"x-forwarded-for": person.network},
+    )
+
+
+async def member(service: ServiceProcess, mailroom: Mailroom, **fields: Any) -> Person:
+    """Somebody with an account."""
+    username = fields.pop("username", None)
+    person = Person(**fields)
+    async with service.client() as client:
+        more = {} if username is None else {"username": username}
+        registration_id = await register(client, person, **more)
+        code = mailroom.code(registration_id)
+        answer = await verify(client, person, registration_id, code)
+        assert answer.status_code == 201, answer.text
+    return person
+
+
+def wrong(code: str) -> str:
+    """Six other digits."""
+    return str((int(code) + 1) % 10**6).zfill(6)
