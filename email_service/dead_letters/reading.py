@@ -1,0 +1,162 @@
+"""Looking through the dead letters, and sending one on its way again or dropping it.
+
+A topic cannot forget a single message: what was replayed or dropped is marked in Redis for as long
+as the topic keeps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import confluent_kafka
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from shared.events import Headers
+from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
+from shared.topics import DEAD_LETTER_SUFFIX, SEND_NOTICE, SEND_OTP, dead_letters_of
+
+TOPICS = (SEND_OTP, SEND_NOTICE)
+ANSWER_SECONDS = 5.0
+SETTLED = "dead-letter:"
+
+
+class DeadLetter(Struct, frozen=True):
+    """One message that was put aside. `id` is `<topic>/<partition>/<offset>`."""
+
+    id: str
+    topic: str
+    reason: str
+    detail: str
+    at: str
+    attempts: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def why(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+    @property
+    def event_id(self) -> str:
+        return dict(self.headers).get("ce_id", b"").decode("utf-8", "replace")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it asks for a code that is not valid any more."""
+        try:
+            return msgspec.json.decode(self.value or b"", type=_Life).expires_at <= _now_ms()
+        except msgspec.DecodeError:
+            return False
+
+    def summary(self) -> dict[str, str]:
+        """What a list shows: nothing of the content, which names a person."""
+        fields = ("id", "topic", "at", "reason", "detail", "attempts", "event_id")
+        return {name: getattr(self, name) for name in fields}
+
+    def content(self) -> object:
+        """The event as data, or its first characters when it is none."""
+        try:
+            return msgspec.json.decode(self.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return (self.value or b"")[:2000].decode("utf-8", "replace")
+
+
+class _Life(Struct):
+    expires_at: float = math.inf
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    connection: KafkaConnection
+    redis: Redis
+
+    async def waiting(self) -> list[DeadLetter]:
+        """Those that were neither replayed nor dropped, oldest first; raises KafkaUnavailable."""
+        letters = await asyncio.to_thread(self._read_all)
+        if not letters:
+            return []
+        marks = await self.redis.mget([SETTLED + letter.id for letter in letters])
+        return [letter for letter, mark in zip(letters, marks, strict=True) if mark is None]
+
+    async def replay(self, producer: Producer, letter: DeadLetter) -> None:
+        """Produce the original event to its topic again; raises KafkaUnavailable."""
+        original = [header for header in letter.headers if not header[0].startswith("dead_")]
+        await producer.produce(letter.topic, letter.key, letter.value, original)
+        await self._settle(letter, "replayed")
+
+    async def drop(self, letter: DeadLetter) -> None:
+        await self._settle(letter, "dropped")
+
+    async def _settle(self, letter: DeadLetter, outcome: str) -> None:
+        retention = dead_letters_of(SEND_OTP).retention
+        await self.redis.set(SETTLED + letter.id, outcome, ex=retention)
+
+    def _read_all(self) -> list[DeadLetter]:
+        client = confluent_kafka.Consumer(
+            # A group's name is demanded, but without a subscription none is joined.
+            self.connection.client_config()
+            | {"group.id": "dead-letters", "enable.auto.commit": False}
+        )
+        try:
+            names = [self.connection.topic_name(dead_letters_of(topic)) for topic in TOPICS]
+            letters = [letter for name in names for letter in _read_topic(client, name)]
+        except KafkaException as error:
+            raise KafkaUnavailable(str(error), certain=True) from None
+        finally:
+            client.close()
+        return sorted(letters, key=lambda letter: letter.at)
+
+
+def _read_topic(client: confluent_kafka.Consumer, name: str) -> Iterator[DeadLetter]:
+    found = client.list_topics(name, ANSWER_SECONDS).topics[name]
+    ends = {
+        number: client.get_watermark_offsets(TopicPartition(name, number), ANSWER_SECONDS)
+        for number in found.partitions
+    }
+    left = {number: end for number, (start, end) in ends.items() if end > start}
+    client.assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in left])
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while left and time.monotonic() < deadline:
+        for record in client.consume(500, 0.2):
+            if record.error() is None:
+                deadline = time.monotonic() + ANSWER_SECONDS
+                yield _letter(record)
+        at_end = [
+            at.partition
+            for at in client.position(list(client.assignment()))
+            if at.offset >= ends[at.partition][1]
+        ]
+        for number in at_end:
+            left.pop(number, None)
+    if left:
+        raise KafkaUnavailable(f"{name} could not be read to its end", certain=True)
+
+
+def _letter(record: confluent_kafka.Message) -> DeadLetter:
+    headers = cast("Headers", record.headers() or [])
+    told = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
+    topic = record.topic() or ""
+    return DeadLetter(
+        id=f"{topic}/{record.partition()}/{record.offset()}",
+        topic=told.get("dead_topic", topic.removesuffix(DEAD_LETTER_SUFFIX)),
+        reason=told.get("dead_reason", ""),
+        detail=told.get("dead_detail", ""),
+        at=told.get("dead_at", ""),
+        attempts=told.get("dead_attempts", ""),
+        key=record.key(),
+        value=record.value(),
+        headers=headers,
+    )

@@ -1,0 +1,91 @@
+"""Which events were mailed already: one mark each in Redis, for a day."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+PREFIX = "sent:"
+MARK_SECONDS = 24 * 60 * 60
+MARK_TRIES = 3
+MARK_PAUSE_SECONDS = 0.2
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class MarksUnavailable(Exception):
+    """Redis did not answer: whether an event was mailed cannot be told, or not be kept."""
+
+
+class Delivered:
+    """Marks of mailed events. Look-ups and marks that meet travel to Redis as one command each."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._look_up = Batched(self._includes)
+        self._mark = Batched(self._add)
+
+    async def includes(self, event_id: str) -> bool:
+        """Whether the event was mailed; raises MarksUnavailable."""
+        return await self._look_up(event_id)
+
+    async def add(self, event_id: str) -> None:
+        """Mark the event, trying for a second or so; raises MarksUnavailable."""
+        for left in reversed(range(MARK_TRIES)):
+            try:
+                await self._mark(event_id)
+            except MarksUnavailable:
+                if not left:
+                    raise
+                await asyncio.sleep(MARK_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _includes(self, event_ids: list[str]) -> list[bool]:
+        marks = await self._redis.mget([PREFIX + event_id for event_id in event_ids])
+        return [mark is not None for mark in marks]
+
+    async def _add(self, event_ids: list[str]) -> list[None]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for event_id in event_ids:
+                pipeline.set(PREFIX + event_id, 1, ex=MARK_SECONDS)
+            await pipeline.execute()
+        return [None] * len(event_ids)
+
+
+class Batched(Generic[T]):
+    """Calls that meet while one batch is on its way become the next batch."""
+
+    def __init__(self, run: Callable[[list[str]], Awaitable[list[T]]]) -> None:
+        self._run = run
+        self._waiting: dict[str, asyncio.Future[T]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, event_id: str) -> T:
+        outcome = self._waiting.get(event_id)
+        if outcome is None:
+            outcome = asyncio.get_running_loop().create_future()
+            self._waiting[event_id] = outcome
+            if self._task is None:
+                self._task = asyncio.create_task(self._drain())
+        return await asyncio.shield(outcome)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, {}
+            try:
+                results = await self._run(list(batch))
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                for outcome in batch.values():
+                    outcome.set_exception(MarksUnavailable())
+            else:
+                for outcome, result in zip(batch.values(), results, strict=True):
+                    outcome.set_result(result)
+        self._task = None

@@ -1,0 +1,195 @@
+"""The way of one message: read, seen before?, render, send; then delivered, or a dead letter.
+
+A send slot is held only while a request is on its way. Every wait happens outside of it and inside
+`assignment.waiting()`, so that one stuck recipient delays nobody, nor a rebalance, nor a stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from itertools import count
+
+import structlog
+
+from email_service.dead_letters.writing import Undeliverable, put_aside
+from email_service.delivered import Delivered, MarksUnavailable
+from email_service.health import Metrics
+from email_service.orders import Malformed, Order, read_order
+from email_service.render import MissingFact, Renderer, UnknownEmail
+from email_service.retry import Turnstile, backoff
+from email_service.senders.sender import KeyRefused, Mail, Refused, Sender, Throttled, TryLater
+from shared.codes import OtpKeys, UnknownOtpKey
+from shared.events import SendOtp
+from shared.kafka import KafkaUnavailable, Message, Producer
+from shared.log import masked
+
+SEND_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    keys: OtpKeys
+    renderer: Renderer
+    sender: Sender
+    delivered: Delivered
+    producer: Producer
+    turnstile: Turnstile
+    metrics: Metrics
+
+    async def handle(self, message: Message) -> None:
+        """Return when the message is decided: mailed, dropped, or held by the dead letters."""
+        try:
+            await self._deliver(message)
+        except Undeliverable as end:
+            await self._bury(message, end)
+        except Exception as error:
+            # A fault of ours must neither lose the message nor bring the worker down for good.
+            log.exception("delivery_failed", event_id=message.header("ce_id"))
+            await self._bury(message, Undeliverable("failed", type(error).__name__))
+
+    async def _deliver(self, message: Message) -> None:
+        order = _read(message)
+        if order.is_decoy:
+            return
+        if order.remaining <= 0:
+            raise _too_late(order)
+        if await self._seen(order):
+            self.metrics.skipped.inc()
+            log.info("skipped", event_id=order.event_id)
+            return
+        attempts = await self._send(message, order)
+        self._record(order, attempts)
+        await self._mark(order)
+
+    async def _send(self, message: Message, order: Order) -> int:
+        """Try until the mail is accepted, and return how many tries it took."""
+        for attempt in count(1):
+            try:
+                await self._try(message, order, attempt)
+            except KeyRefused as failure:
+                # No pause of its own: the turnstile stays shut until the key works.
+                if not self.turnstile.key_refused:
+                    log.error("key_refused", reason=str(failure))
+                self.turnstile.key_was_refused()
+            except (TryLater, UnknownOtpKey, TimeoutError) as failure:
+                await self._pause(message, order, attempt, failure)
+            except Refused as refusal:
+                self.turnstile.key_was_accepted()
+                raise Undeliverable("refused", str(refusal), attempt) from None
+            else:
+                return attempt
+        raise AssertionError("unreachable")
+
+    async def _try(self, message: Message, order: Order, attempt: int) -> None:
+        try:
+            with message.assignment.waiting():
+                async with asyncio.timeout(order.remaining):
+                    turn = await self.turnstile.enter()
+        except TimeoutError:
+            raise _too_late(order, attempt - 1) from None
+        try:
+            # The clock may have been set meanwhile, and a code must never go out after its end.
+            if order.remaining <= 0:
+                raise _too_late(order, attempt - 1)
+            async with asyncio.timeout(min(SEND_SECONDS, order.remaining)):
+                await self.sender.send(self._compose(order))
+        finally:
+            turn.release()
+
+    async def _pause(
+        self, message: Message, order: Order, attempt: int, failure: Exception
+    ) -> None:
+        if isinstance(failure, Throttled):
+            self.turnstile.pause(failure.seconds)
+        seconds = min(backoff(attempt), max(0.0, order.remaining))
+        self.metrics.retried.inc()
+        log.warning(
+            "send_failed",
+            event_id=order.event_id,
+            attempt=attempt,
+            reason=_reason(failure, order),
+            retry_in=round(seconds, 3),
+        )
+        with message.assignment.waiting():
+            await asyncio.sleep(seconds)
+
+    def _compose(self, order: Order) -> Mail:
+        event = order.event
+        try:
+            mail = self.renderer.render(event.email, order.purpose, order.facts(self.keys))
+        except UnknownEmail as unknown:
+            raise Undeliverable("unknown email", str(unknown)) from None
+        except MissingFact as missing:
+            raise Undeliverable("malformed", str(missing)) from None
+        return Mail(order.event_id, event.address, mail.subject, mail.text, mail.html)
+
+    def _record(self, order: Order, attempts: int) -> None:
+        if self.turnstile.key_refused:
+            log.info("key_accepted")
+        self.turnstile.key_was_accepted()
+        seconds = time.time() - order.asked_at
+        self.metrics.delivered.labels(order.event.email).inc()
+        self.metrics.seconds.observe(seconds)
+        log.info(
+            "delivered",
+            event_id=order.event_id,
+            email=order.event.email,
+            to=masked(order.event.address),
+            attempts=attempts,
+            seconds=round(seconds, 3),
+        )
+
+    # -- without Redis the mail goes on: a late code is a lost code, a double is only a nuisance --
+
+    async def _seen(self, order: Order) -> bool:
+        try:
+            return await self.delivered.includes(order.event_id)
+        except MarksUnavailable:
+            self.metrics.unmarked.labels("look-up").inc()
+            return False
+
+    async def _mark(self, order: Order) -> None:
+        try:
+            await self.delivered.add(order.event_id)
+        except MarksUnavailable:
+            self.metrics.unmarked.labels("mark").inc()
+
+    async def _bury(self, message: Message, end: Undeliverable) -> None:
+        """Return only once the brokers hold the dead letter: then the offset may move past."""
+        for attempt in count(1):
+            try:
+                await put_aside(self.producer, message, end)
+                break
+            except KafkaUnavailable as error:
+                log.warning("dead_letter_failed", reason=str(error))
+                with message.assignment.waiting():
+                    await asyncio.sleep(backoff(attempt))
+        self.metrics.dead.labels(end.reason).inc()
+        if end.reason == "expired":
+            self.metrics.expired.inc()
+        log.warning("dead_letter", event_id=message.header("ce_id"), reason=end.reason)
+
+
+def _read(message: Message) -> Order:
+    try:
+        return read_order(message)
+    except Malformed as error:
+        raise Undeliverable("malformed", str(error)) from None
+
+
+def _too_late(order: Order, attempts: int = 0) -> Undeliverable:
+    if isinstance(order.event, SendOtp):
+        return Undeliverable("expired", attempts=attempts)
+    return Undeliverable("undelivered", attempts=attempts)
+
+
+def _reason(failure: Exception, order: Order) -> str:
+    """What went wrong, as a log line may show it: providers repeat the address."""
+    text = str(failure) or type(failure).__name__
+    if isinstance(failure, UnknownOtpKey):
+        text = f"OTP_KEYS has no key {failure}"
+    return text.replace(order.event.address, masked(order.event.address))

@@ -1,0 +1,64 @@
+"""When the next try may start: backoff for one mail, and the turnstile that all mails pass."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 30.0
+# A key that was mended should be noticed within seconds.
+LONGEST_PROBE_SECONDS = 5.0
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after the nth try, with full jitter so that retries do not march in step."""
+    return random.uniform(0, min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (attempt - 1)))  # noqa: S311
+
+
+class Turnstile:
+    """Lets at most `concurrency` sends through at a time.
+
+    It stays shut while the provider asked for a pause. While it refuses our key, one send at a
+    time passes as a probe, and all others wait for its outcome.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self._turns = asyncio.Semaphore(concurrency)
+        self._probes = asyncio.Semaphore(1)
+        self._shut_until = 0.0
+        self._refusals = 0
+
+    @property
+    def key_refused(self) -> bool:
+        return self._refusals > 0
+
+    async def enter(self) -> asyncio.Semaphore:
+        """Wait for a turn, and return what is to be released after the send."""
+        while True:
+            turns = self._probes if self.key_refused else self._turns
+            await turns.acquire()
+            # While we queued, the provider may have asked for a pause or refused the key.
+            shut = self._shut_until - _now()
+            if shut <= 0 and turns is (self._probes if self.key_refused else self._turns):
+                return turns
+            turns.release()
+            await asyncio.sleep(max(0.0, shut))
+
+    def pause(self, seconds: float) -> None:
+        self._shut_until = max(self._shut_until, _now() + seconds)
+
+    def key_was_refused(self) -> None:
+        # Those that were on their way with the same key tell nothing new.
+        if self._shut_until > _now():
+            self._refusals = max(1, self._refusals)
+            return
+        self.pause(min(LONGEST_PROBE_SECONDS, FIRST_SECONDS * 2 ** min(self._refusals, 10)))
+        self._refusals += 1
+
+    def key_was_accepted(self) -> None:
+        self._refusals = 0
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
