@@ -123,6 +123,7 @@ async def _replay(ids: tuple[str, ...]) -> int:
     async with _opened(settings) as letters:
         chosen = _chosen(await letters.waiting(), ids)
         producer = Producer(settings.kafka)
+        producer.start()
         try:
             refused = [letter for letter in chosen if letter.has_ended]
             for letter in chosen:

@@ -40,6 +40,7 @@ async def run(settings: Settings) -> bool:
         sender = open_sender(settings)
         stack.push_async_callback(sender.close)
         producer = Producer(settings.kafka)
+        producer.start()
         stack.push_async_callback(producer.close, FLUSH_SECONDS)
 
         delivery = Delivery(

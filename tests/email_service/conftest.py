@@ -1,0 +1,31 @@
+"""A post office of each test's own: its topics, its stand-in, and whatever workers it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dev_stack.mail_stand_in import MailStandIn
+from shared import topics
+from shared.events import new_id
+from shared.kafka import KafkaConnection, Producer, create_topics
+from shared.topics import SEND_NOTICE, SEND_OTP
+from tests.email_service.post_office import KEY, PostOffice
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[PostOffice]:
+    # Marks go by event id, so the tests of all workers may share one Redis number.
+    connection = KafkaConnection(
+        brokers=os.environ["KAFKA_BROKER"], topic_prefix=f"{new_id()[:8]}-"
+    )
+    mail_topics = [SEND_OTP, SEND_NOTICE]
+    await create_topics(connection, mail_topics + [topics.dead_letters_of(t) for t in mail_topics])
+    producer = Producer(connection, timeout=10)
+    producer.start()
+    async with MailStandIn(key=KEY) as sendgrid:
+        yield PostOffice(connection, os.environ["REDIS_URL"], sendgrid, producer, tmp_path)
+    await producer.close()

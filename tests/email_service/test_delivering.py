@@ -1,0 +1,145 @@
+"""What a worker does with each kind of message, as the process it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from email_service.delivered import PREFIX
+from shared.events import encode, headers, new_id
+from shared.topics import SEND_NOTICE
+from tests.email_service.post_office import PostOffice, eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_mail_is_sent_once_with_the_derived_code(office: PostOffice) -> None:
+    asked = await office.ask_many([f"person{n}@example.org" for n in range(200)])
+
+    async with office.worker() as worker:
+        for one in asked:
+            mail = await office.mail_to(one.event.address)
+            assert mail.code == one.code
+            assert mail.event_id == one.event_id
+            assert one.code not in mail.subject
+        assert await worker.metric("gatepost_mails_delivered_total") == 200
+        assert await worker.metric("gatepost_mail_seconds_count") == 200
+
+    assert (office.sendgrid.mailbox.count(), office.sendgrid.mailbox.doubled) == (200, 0)
+    assert not any(one.event.address in worker.log or one.code in worker.log for one in asked)
+
+
+async def test_a_decoy_is_dropped_and_a_taken_address_gets_its_own_mail(
+    office: PostOffice,
+) -> None:
+    await office.ask("nobody@example.org", email="decoy-message")
+    await office.ask("owner@example.org", email="address-taken")
+
+    async with office.worker() as worker:
+        mail = await office.mail_to("owner@example.org")
+        assert mail.subject == "You already have a Gatepost account"
+        assert mail.code is None
+        await eventually(lambda: _lag_is_zero(worker))
+
+    assert office.sendgrid.mailbox.count() == 1
+    assert await office.dead_letters(0) == []
+
+
+async def _lag_is_zero(worker: object) -> bool:
+    return await worker.metric("gatepost_mails_lag") == 0  # type: ignore[attr-defined,no-any-return]
+
+
+async def test_an_expired_code_is_never_sent(office: PostOffice) -> None:
+    await office.ask("late@example.org", lives=-1)
+    await office.ask("intime@example.org")
+
+    async with office.worker() as worker:
+        [letter] = await office.dead_letters(1)
+        await office.mail_to("intime@example.org")
+        assert await worker.metric("gatepost_mails_expired_total") == 1
+
+    assert letter.reason == "expired"
+    assert office.sendgrid.mailbox.count("late@example.org") == 0
+
+
+async def test_an_event_that_was_mailed_before_is_skipped(office: PostOffice) -> None:
+    event_id = new_id()
+    async with office.worker() as worker:
+        await office.ask("once@example.org", event_id=event_id)
+        await office.mail_to("once@example.org")
+        await office.ask("once@example.org", event_id=event_id)
+        await eventually(lambda: _skipped(worker, 1))
+
+    assert office.sendgrid.mailbox.count() == 1
+
+
+async def _skipped(worker: object, count: int) -> bool:
+    return await worker.metric("gatepost_mails_skipped_total") == count  # type: ignore[attr-defined,no-any-return]
+
+
+async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) -> None:
+    good = headers(new_id(), "send-otp")
+    await office.produce(b"{not json", good)
+    await office.produce(None, good)
+    await office.produce(b'{"version": 1}', good, key="key")
+    await office.produce(b"[" * 100_000, good)
+    await office.produce(b"x" * 900_000, good)
+    await office.produce(b"{}", [])
+    await office.produce(b"{}", [("ce_id", None)])  # type: ignore[list-item]
+    await office.ask("victim@example.org\r\nBcc: other@example.org")
+    await office.ask("Name <victim@example.org>")
+    await office.ask("fine@example.org")
+
+    async with office.worker() as worker:
+        letters = await office.dead_letters(9)
+        await office.mail_to("fine@example.org")
+        assert worker.process.returncode is None
+        assert await worker.metric("gatepost_mails_dead_total") == 9
+
+    assert {letter.reason for letter in letters} == {"malformed"}
+    assert b"{not json" in {letter.value for letter in letters}
+    assert office.sendgrid.mailbox.count() == 1
+
+
+async def test_an_unknown_notice_waits_among_the_dead_letters_for_its_template(
+    office: PostOffice,
+) -> None:
+    notice = b'{"email":"not-yet","address":"a@example.org","occurred_at":"2999-01-01T00:00:00Z"}'
+    await office.produce(notice, headers(new_id(), "send-notice"), topic=SEND_NOTICE.name)
+
+    async with office.worker():
+        [letter] = await office.dead_letters(1)
+
+    assert (letter.reason, letter.detail) == ("unknown email", "not-yet")
+    assert letter.topic.endswith("send-notice")
+    assert letter.value == notice
+
+
+async def test_a_newer_version_with_more_fields_is_understood(office: PostOffice) -> None:
+    asked = await office.ask("old@example.org")
+    newer = json.loads(encode(asked.event)) | {
+        "version": 2,
+        "novelty": {"a": [1]},
+        "address": "new@example.org",
+    }
+    await office.produce(json.dumps(newer).encode(), headers(new_id(), "send-otp"))
+
+    async with office.worker():
+        await office.mail_to("new@example.org")
+
+
+async def test_mail_goes_on_without_redis(office: PostOffice) -> None:
+    await office.ask("anyway@example.org")
+
+    async with office.worker(REDIS_URL="redis://127.0.0.1:1/0") as worker:
+        await office.mail_to("anyway@example.org")
+        await asyncio.sleep(1)
+        status, health = await worker.get("/health")
+        assert await worker.metric("gatepost_mails_undeduplicated_total") == 2
+        assert (await worker.get("/health/ready"))[0] == 200
+
+    assert status == 200
+    assert json.loads(health)["status"] == "degraded"
+    assert PREFIX == "sent:"
