@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import swagger_ui_bundle
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
@@ -77,6 +77,12 @@ def description(product: str, version: str) -> OpenAPIConfig:
         version=version,
         description="Register with a one-time code by mail, log in for an access token.",
         path="/docs",
+        openapi_router=Router(
+            "/docs",
+            route_handlers=[],
+            include_in_schema=False,
+            response_headers={"content-security-policy": POLICY},
+        ),
         render_plugins=[SwaggerPage(path="/", media_type=MediaType.HTML)],
         tags=[Tag("Registration"), Tag("Login"), Tag("Profile"), Tag("Tokens"), Tag("Health")],
         components=Components(

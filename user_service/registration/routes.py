@@ -34,7 +34,7 @@ from user_service.web.problems import documented
 
 AnyRequest = Request[Any, Any, Any]
 
-RegistrationId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{32}$")]
+RegistrationId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{32}$", max_length=32)]
 RESEND_SECONDS = 60
 EVERY_POST = (BodyTooLarge, InvalidFields, NotJson, OriginRefused, TooManyRequests, Unavailable)
 

@@ -18,6 +18,8 @@ from user_service.web.exchange import Exchange, exchange_of
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+# What Litestar says of a body that breaks off: the caller's fault, and no alarm of ours.
+HUNG_UP = "client disconnected prematurely"
 QUOTED_FIELD = re.compile(r"field `([^`]*)`")
 
 
@@ -91,7 +93,8 @@ def answer_http_exception(
 
 
 def answer_unexpected(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
-    if isinstance(exception, RecursionError):
+    # Litestar's decoder lets these two through: a body nested too deep, or one that is no UTF-8.
+    if isinstance(exception, (RecursionError, UnicodeDecodeError)):
         return answer_refusal(request, MalformedBody())
     log.error("unexpected", exc_info=exception)
     return answer_refusal(request, InternalError())
@@ -102,7 +105,7 @@ def _refusal_of(exception: HTTPException) -> Refusal:
         return InvalidFields(**_fields(exception))
     if exception.status_code == 413:
         return BodyTooLarge()
-    if exception.status_code == 400:
+    if exception.status_code == 400 or exception.detail == HUNG_UP:
         return MalformedBody()
     return BY_STATUS.get(exception.status_code, InternalError)()
 
