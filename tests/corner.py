@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,17 +31,19 @@ class Corner:
 
     @classmethod
     @contextmanager
-    def made(cls, worker_id: str) -> Iterator[Corner]:
-        """Make it, migrate it, and drop its database at the end."""
+    def made(cls, worker_id: str, parts: Mapping[str, str] = os.environ) -> Iterator[Corner]:
+        """Make it in the parts that `parts` names, migrate it, and drop its database at the end."""
         number = int(re.sub(r"\D", "", worker_id) or 0)
         name = f"gatepost_{worker_id}"
-        asyncio.run(_admin(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        asyncio.run(_admin(f"CREATE DATABASE {name}"))
-        redis_url = _with_path(os.environ["REDIS_URL"], f"/{number}")
+        server = parts["DATABASE_URL"]
+        asyncio.run(_admin(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        asyncio.run(_admin(server, f"CREATE DATABASE {name}"))
+        redis_url = _with_path(parts["REDIS_URL"], f"/{number}")
         redis.Redis.from_url(redis_url).flushdb()
         prefix = f"{worker_id}-{os.getpid()}-"
-        database_url = _with_path(os.environ["DATABASE_URL"], f"/{name}")
-        corner = cls(database_url, redis_url, prefix, _variables(database_url, redis_url, prefix))
+        database_url = _with_path(server, f"/{name}")
+        variables = _variables(database_url, redis_url, parts["KAFKA_BROKER"], prefix)
+        corner = cls(database_url, redis_url, prefix, variables)
         subprocess.run(
             [sys.executable, "-m", "user_service", "migrate"],
             env=corner.variables,
@@ -49,7 +51,7 @@ class Corner:
             stdout=subprocess.DEVNULL,
         )
         yield corner
-        asyncio.run(_admin(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        asyncio.run(_admin(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
     def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """What a second connection sees."""
@@ -63,12 +65,12 @@ class Corner:
             await connection.close()
 
 
-def _variables(database_url: str, redis_url: str, prefix: str) -> dict[str, str]:
+def _variables(database_url: str, redis_url: str, broker: str, prefix: str) -> dict[str, str]:
     return os.environ | {
         "ENVIRONMENT": "development",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
-        "KAFKA_BROKER": os.environ["KAFKA_BROKER"],
+        "KAFKA_BROKER": broker,
         "KAFKA_TOPIC_PREFIX": prefix,
         "MASTER_KEY": MASTER_KEY,
         "OTP_KEYS": f"k1:{OTP_KEY}",
@@ -83,8 +85,8 @@ def _with_path(url: str, path: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=path))
 
 
-async def _admin(statement: str) -> None:
-    connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+async def _admin(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
     try:
         await connection.execute(statement)
     finally:
