@@ -13,7 +13,12 @@ LONGEST_PROBE_SECONDS = 5.0
 
 def backoff(attempt: int) -> float:
     """Seconds to wait after the nth try, with full jitter so that retries do not march in step."""
-    return random.uniform(0, min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (attempt - 1)))  # noqa: S311
+    return random.uniform(0, _doubled(attempt - 1, LONGEST_SECONDS))  # noqa: S311
+
+
+def _doubled(times: int, longest: float) -> float:
+    # Hours of outage make so many tries that the power would be no float any more.
+    return min(longest, FIRST_SECONDS * 2.0 ** min(times, 20))
 
 
 class Turnstile:
@@ -53,7 +58,7 @@ class Turnstile:
         if self._shut_until > _now():
             self._refusals = max(1, self._refusals)
             return
-        self.pause(min(LONGEST_PROBE_SECONDS, FIRST_SECONDS * 2 ** min(self._refusals, 10)))
+        self.pause(_doubled(self._refusals, LONGEST_PROBE_SECONDS))
         self._refusals += 1
 
     def key_was_accepted(self) -> None:

@@ -25,6 +25,7 @@ from shared.topics import DEAD_LETTER_SUFFIX, SEND_NOTICE, SEND_OTP, dead_letter
 
 TOPICS = (SEND_OTP, SEND_NOTICE)
 ANSWER_SECONDS = 5.0
+BATCH, BATCH_SECONDS = 500, 0.2
 SETTLED = "dead-letter:"
 
 
@@ -111,8 +112,8 @@ class DeadLetters:
             | {"group.id": "dead-letters", "enable.auto.commit": False}
         )
         try:
-            names = [self.connection.topic_name(dead_letters_of(topic)) for topic in TOPICS]
-            letters = [letter for name in names for letter in _read_topic(client, name)]
+            names = {self.connection.topic_name(dead_letters_of(topic)) for topic in TOPICS}
+            letters = [_letter(record) for record in _records(client, names)]
         except KafkaException as error:
             raise KafkaUnavailable(str(error), certain=True) from None
         finally:
@@ -120,29 +121,36 @@ class DeadLetters:
         return sorted(letters, key=lambda letter: letter.at)
 
 
-def _read_topic(client: confluent_kafka.Consumer, name: str) -> Iterator[DeadLetter]:
-    found = client.list_topics(name, ANSWER_SECONDS).topics[name]
-    ends = {
-        number: client.get_watermark_offsets(TopicPartition(name, number), ANSWER_SECONDS)
-        for number in found.partitions
-    }
-    left = {number: end for number, (start, end) in ends.items() if end > start}
-    client.assign([TopicPartition(name, number, OFFSET_BEGINNING) for number in left])
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while left and time.monotonic() < deadline:
-        for record in client.consume(500, 0.2):
+def _records(
+    client: confluent_kafka.Consumer, names: set[str]
+) -> Iterator[confluent_kafka.Message]:
+    """All that the topics hold now; raises KafkaUnavailable when the brokers fall silent."""
+    ends = _ends(client, names)
+    client.assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in ends])
+    heard = time.monotonic()
+    while ends:
+        for record in client.consume(BATCH, BATCH_SECONDS):
             if record.error() is None:
-                deadline = time.monotonic() + ANSWER_SECONDS
-                yield _letter(record)
-        at_end = [
-            at.partition
-            for at in client.position(list(client.assignment()))
-            if at.offset >= ends[at.partition][1]
-        ]
-        for number in at_end:
-            left.pop(number, None)
-    if left:
-        raise KafkaUnavailable(f"{name} could not be read to its end", certain=True)
+                heard = time.monotonic()
+                yield record
+        if time.monotonic() - heard > ANSWER_SECONDS:
+            raise KafkaUnavailable("the dead letters could not be read to their end", certain=True)
+        for at in client.position(client.assignment()):
+            if at.offset >= ends.get((at.topic, at.partition), math.inf):
+                del ends[at.topic, at.partition]
+
+
+def _ends(client: confluent_kafka.Consumer, names: set[str]) -> dict[tuple[str, int], int]:
+    """Where each partition that holds anything ends at this moment."""
+    topics = client.list_topics(timeout=ANSWER_SECONDS).topics
+    ends = {}
+    for name in names & topics.keys():
+        for number in topics[name].partitions:
+            at = TopicPartition(name, number)
+            start, end = client.get_watermark_offsets(at, ANSWER_SECONDS)
+            if end > start:
+                ends[name, number] = end
+    return ends
 
 
 def _letter(record: confluent_kafka.Message) -> DeadLetter:

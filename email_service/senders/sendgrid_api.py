@@ -120,7 +120,7 @@ class _Errors(msgspec.Struct):
 def _pause(reset: str | None) -> float:
     """Seconds until `X-RateLimit-Reset`, which is in seconds since 1970."""
     try:
-        seconds = float(reset or "") - time.time()
+        seconds = int(reset or "") - time.time()
     except ValueError:
         return DEFAULT_PAUSE_SECONDS
     return min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS)

@@ -58,6 +58,14 @@ class Worker:
         async with aiohttp.ClientSession() as session, session.get(self.probe + path) as answer:
             return answer.status, await answer.text()
 
+    async def shows(self, name: str, value: float) -> None:
+        """Wait until a metric has a value; raises TimeoutError."""
+
+        async def shown() -> bool:
+            return await self.metric(name) == value
+
+        await eventually(shown)
+
     async def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
         _, text = await self.get("/metrics")
@@ -183,6 +191,13 @@ class PostOffice:
             await client.aclose()
         return letters
 
+    async def requests(self) -> int:
+        """How many times the stand-in was asked to send, whatever it answered."""
+        url = f"{self.sendgrid.url}/api/stats"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            stats: dict[str, int] = await answer.json()
+        return stats["requests"]
+
     async def mail_to(self, address: str, seconds: float = 10) -> MailView:
         return MailView.of(await self.sendgrid.mailbox.wait_for(address, seconds))
 
@@ -190,7 +205,7 @@ class PostOffice:
 async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     """Wait until `holds` is true; raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

@@ -1,0 +1,69 @@
+"""What a stop and a crash leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from dev_stack.mail_stand_in import Fault, MailView
+from tests.email_service.post_office import PostOffice, eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_sigterm_finishes_what_is_in_flight_and_leaves_what_waits(
+    office: PostOffice,
+) -> None:
+    stuck = office.sendgrid.faults.add(Fault(status=503, to="stuck@example.org"))
+    office.sendgrid.faults.add(Fault(delay_ms=1500, to="slow@example.org", times=1))
+    await office.ask("stuck@example.org")
+
+    async with office.worker() as worker:
+        await eventually(lambda: _requested(office, 4))
+        await office.ask("slow@example.org")
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        assert await worker.stop() == 0
+        assert time.monotonic() - started < 4
+        assert worker.lines[-1]["event"] == "stopped"
+        assert office.sendgrid.mailbox.count("slow@example.org") == 1
+
+    office.sendgrid.faults.remove(stuck)
+    async with office.worker():
+        await office.mail_to("stuck@example.org")
+    assert (office.sendgrid.mailbox.count(), office.sendgrid.mailbox.doubled) == (2, 0)
+
+
+async def test_a_killed_worker_loses_nothing_and_doubles_what_was_in_flight_at_most(
+    office: PostOffice,
+) -> None:
+    office.sendgrid.faults.add(Fault(delay_ms=50))
+    asked = await office.ask_many([f"person{n}@example.org" for n in range(300)])
+
+    async with office.worker(EMAIL_CONCURRENCY="10") as worker:
+        await eventually(lambda: _accepted(office, 100))
+        await worker.kill()
+    assert office.sendgrid.mailbox.count() < 300
+
+    # The broker notices the death when the session of the killed member ends.
+    async with office.worker(EMAIL_CONCURRENCY="10"):
+        await eventually(lambda: _all_arrived(office, 300), 30)
+
+    assert office.sendgrid.mailbox.doubled <= 10
+    for one in asked:
+        mails = [MailView.of(mail) for mail in office.sendgrid.mailbox.newest(one.event.address)]
+        assert {mail.code for mail in mails} == {one.code}
+
+
+async def _requested(office: PostOffice, count: int) -> bool:
+    return await office.requests() >= count
+
+
+async def _accepted(office: PostOffice, count: int) -> bool:
+    return office.sendgrid.mailbox.count() >= count
+
+
+async def _all_arrived(office: PostOffice, count: int) -> bool:
+    return office.sendgrid.mailbox.distinct_event_ids >= count
