@@ -50,7 +50,7 @@ def start(
     part = Part(
         name="Kafka",
         command=_command(jars, "kafka.Kafka", str(properties)),
-        log=home / "kafka.log",
+        log=home / "logs" / "kafka.log",
         ready=_lists_topics,
         port=port,
         url=f"127.0.0.1:{port}",

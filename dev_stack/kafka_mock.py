@@ -38,7 +38,7 @@ def start(home: Path) -> Part:
         name="Kafka's mock",
         command=[sys.executable, "-m", "dev_stack.kafka_mock", str(port_file.resolve())],
         directory=REPOSITORY,
-        log=home / "kafka.log",
+        log=home / "logs" / "kafka.log",
         ready=ready,
         port=0,
     )

@@ -123,6 +123,7 @@ class Part:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         leash = [sys.executable, "-IS", str(LEASH), str(os.getpid())]
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [*leash, str(int(self.death_signal)), self.user or "-", *self.command],

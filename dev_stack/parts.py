@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -116,15 +116,16 @@ def _start(home: Path, say: Say, *, durable: bool) -> Stack:
         "KAFKA_BROKER": partial(_start_kafka, home, say),
     }
     unnamed = [variable for variable in starters if not _is_named(variable)]
-    with ThreadPoolExecutor() as pool:
-        starts = {variable: pool.submit(starters[variable]) for variable in unnamed}
-        wait(starts.values())
-    stack = Stack({name: start.result() for name, start in starts.items() if not start.exception()})
-    failures = [failure for start in starts.values() if (failure := start.exception())]
-    if failures:
-        stack.stop()
-        raise failures[0]
-    return stack
+    starts: dict[str, Future[Part]] = {}
+    try:
+        with ThreadPoolExecutor() as pool:
+            for variable in unnamed:
+                starts[variable] = pool.submit(starters[variable])
+        return Stack({variable: start.result() for variable, start in starts.items()})
+    except BaseException:  # a Ctrl-C too
+        came_up = {name: each.result() for name, each in starts.items() if not each.exception()}
+        Stack(came_up).stop()
+        raise
 
 
 def _is_named(variable: str) -> bool:

@@ -37,7 +37,7 @@ def start(home: Path, *, port: int | None = None, durable: bool = True) -> Part:
     part = Part(
         name="Postgres",
         command=_command(programs, data, port, durable=durable),
-        log=home / "postgres.log",
+        log=home / "logs" / "postgres.log",
         ready=_is_ready,
         port=port,
         url=f"postgresql://postgres@127.0.0.1:{port}/postgres",

@@ -70,6 +70,7 @@ function renderEmpty(total) {
   const box = element("empty");
   box.hidden = mails.length > 0;
   const searching = total > 0;
+  document.body.classList.toggle("empty", total === 0);
   box.querySelector("h2").textContent = searching ? "Nobody by that address" : "No mail yet";
   box.querySelector("p").textContent = searching
     ? "No mail in this mailbox went to an address with these letters in it."
@@ -121,6 +122,8 @@ function show(chosen) {
 
 async function copyCode(event) {
   const button = event.currentTarget;
+  // Browsers give the clipboard to https and to localhost only: elsewhere select it at least.
+  if (!navigator.clipboard) return getSelection().selectAllChildren(button.previousElementSibling);
   await navigator.clipboard.writeText(shown.code);
   button.textContent = "Copied";
   await pause(1500);

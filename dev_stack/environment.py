@@ -1,0 +1,57 @@
+"""The environment of the services under `make run`: what the user has set wins."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+MAILBOX_PORT = 8025
+
+
+def development_secrets(home: Path) -> dict[str, str]:
+    """The secrets in `home`/secrets.env, drawn at random the first time."""
+    file = home / "secrets.env"
+    if not file.exists():
+        drawn = {
+            "MASTER_KEY": secrets.token_hex(32),
+            "OTP_KEYS": f"k1:{secrets.token_hex(32)}",
+            "SENDGRID_API_KEY": f"SG.{secrets.token_urlsafe(32)}",
+        }
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{name}={value}\n" for name, value in drawn.items()))
+    lines = file.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def of_services(home: Path, parts: Mapping[str, str]) -> dict[str, str]:
+    """Every variable for the services; `parts` names the servers that were started for them."""
+    given = {name: value for name, value in os.environ.items() if value}
+    drawn = {
+        name: value
+        for name, value in development_secrets(home).items()
+        if f"{name}_FILE" not in given
+    }
+    port = given.get("PORT", "3000")
+    defaults = {
+        "ENVIRONMENT": "development",
+        "PORT": port,
+        "WORKER_PROBE_PORT": "3002",
+        "EMAIL_PROBE_HOST": "127.0.0.1",
+        "EMAIL_PROBE_PORT": "3001",
+        "PUBLIC_BASE_URL": f"http://localhost:{port}",
+        "TRUSTED_PROXIES": "127.0.0.1/32,::1/128",
+        "SENDER": "sendgrid",
+        "SENDGRID_BASE_URL": f"http://127.0.0.1:{MAILBOX_PORT}",
+        "FROM_EMAIL": "no-reply@gatepost.example",
+    }
+    return defaults | drawn | given | dict(parts)
+
+
+def mails_go_to_stand_in(environment: Mapping[str, str]) -> bool:
+    """Whether the services send to our stand-in, and not to whom the user has named."""
+    return (
+        environment["SENDER"] == "sendgrid"
+        and environment["SENDGRID_BASE_URL"] == f"http://127.0.0.1:{MAILBOX_PORT}"
+    )

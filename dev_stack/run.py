@@ -1,0 +1,143 @@
+"""`make run`: everything started in order, shown at work once, and kept up until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+
+from dev_stack import checkout, environment, parts, services, unprivileged, walkthrough
+from dev_stack.kafka_jars import NoKafka
+from dev_stack.part import REPOSITORY, Part, PartFailed
+
+HOME = REPOSITORY / ".stack"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+console = Console()
+
+
+@click.command()
+def run() -> None:
+    """Start the whole stack, walk one registration through it, and stay up."""
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        _run()
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except (PartFailed, NoKafka, walkthrough.WalkthroughFailed) as failure:
+        console.print(f"[bold red]Failed.[/] {failure}", highlight=False)
+        sys.exit(1)
+
+
+@click.command()
+def clean() -> None:
+    """Delete what `run` has kept: data, logs and secrets."""
+    try:
+        with checkout.lock(HOME):
+            unprivileged.remove(HOME)
+    except PartFailed as failure:
+        raise click.ClickException(str(failure)) from None
+
+
+def _run() -> None:
+    began = time.monotonic()
+    with ExitStack() as cleanup:
+        cleanup.enter_context(checkout.lock(HOME))
+        try:
+            running, variables = _start(cleanup)
+            _walk_through(variables)
+            _print_addresses(variables, running, time.monotonic() - began)
+            _watch(running)
+        finally:
+            # A second Ctrl-C would leave behind what is not stopped yet.
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            console.print("\nStopping.")
+
+
+def _start(cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
+    """Start all parts in order, each to be stopped by `cleanup`."""
+    _empty_logs()
+    with _step("Starting Postgres, Valkey and Kafka"):
+        stack = cleanup.enter_context(parts.durable(HOME, console.print))
+    variables = environment.of_services(HOME, stack.variables)
+    running = list(stack.parts.values())
+    if environment.mails_go_to_stand_in(variables):
+        stand_in = services.mail_stand_in(HOME, variables, environment.MAILBOX_PORT)
+        cleanup.callback(stand_in.stop)
+        with _step("Starting the stand-in for SendGrid"):
+            stand_in.start()
+        running.append(stand_in)
+    with _step("Applying migrations and topics"):
+        services.migrate(HOME, variables)
+    gatepost = services.gatepost(HOME, variables)
+    cleanup.callback(_at_once, Part.stop, gatepost)
+    with _step("Starting the user service, its worker and the email service"):
+        _at_once(Part.start, gatepost)
+    return running + gatepost, variables
+
+
+def _empty_logs() -> None:
+    shutil.rmtree(HOME / "logs", ignore_errors=True)
+    (HOME / "logs").mkdir()
+
+
+def _at_once(act: Callable[[Part], None], on: list[Part]) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(act, on))
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    began = time.monotonic()
+    with console.status(f"{title} …"):
+        yield
+    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - began:.1f} s[/]", highlight=False)
+
+
+def _walk_through(variables: Mapping[str, str]) -> None:
+    if not environment.mails_go_to_stand_in(variables):
+        console.print("No walkthrough: the mails go elsewhere, and it could not read the code.")
+        return
+    mailbox = f"http://127.0.0.1:{environment.MAILBOX_PORT}"
+    asyncio.run(walkthrough.walk(f"http://127.0.0.1:{variables['PORT']}", mailbox, console))
+
+
+def _print_addresses(variables: Mapping[str, str], running: list[Part], seconds: float) -> None:
+    base = f"http://127.0.0.1:{variables['PORT']}"
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_row("API docs", f"{base}/docs")
+    if environment.mails_go_to_stand_in(variables):
+        table.add_row("Mailbox", f"http://127.0.0.1:{environment.MAILBOX_PORT}")
+    table.add_row("Health", f"{base}/health")
+    for part in running:
+        if part.name in ("Postgres", "Valkey", "Kafka"):
+            table.add_row(part.name, part.url)
+    table.add_row("Data and logs", ".stack/ [dim](`make clean` deletes them)[/]")
+    table.add_row("Try", "make demo N=1000 [dim](in another terminal)[/]")
+    table.add_row("Stop", "Ctrl-C")
+    console.print(f"\n[bold]Gatepost is up[/] [dim]after {seconds:.1f} s[/]\n", highlight=False)
+    console.print(table)
+
+
+def _watch(running: list[Part]) -> NoReturn:
+    """Wait for ever; raises PartFailed when a part ends by itself."""
+    while True:
+        for part in running:
+            if not part.running:
+                raise PartFailed(
+                    f"{part.name} ended by itself (exit code {part.exit_code}):\n"
+                    f"{part.last_lines()}"
+                )
+        time.sleep(0.5)
