@@ -13,6 +13,7 @@ from shared.events import Headers
 from shared.kafka.connection import KafkaConnection, KafkaUnavailable
 
 POLL_SECONDS = 0.1
+PURGE_SECONDS = 0.2
 # After these the brokers may hold the message although its acknowledgement was lost.
 UNCERTAIN = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}  # noqa: SLF001
 
@@ -28,6 +29,8 @@ class Producer:
 
     def __init__(self, connection: KafkaConnection, *, timeout: float | None = 2.0) -> None:
         self._timeout = timeout
+        # Since the last success no broker could be connected to: what waits has not been sent.
+        self._cut_off = False
         self._client = confluent_kafka.Producer(
             connection.client_config()
             | {
@@ -35,6 +38,7 @@ class Producer:
                 "enable.idempotence": True,
                 "linger.ms": 0,
                 "message.timeout.ms": 0 if timeout is None else int(timeout * 1000),
+                "error_cb": self._complained,
             }
         )
         self._loop: asyncio.AbstractEventLoop
@@ -58,7 +62,13 @@ class Producer:
             async with asyncio.timeout(self._timeout):
                 await asyncio.shield(acknowledged)
         except TimeoutError:
-            raise KafkaUnavailable("no acknowledgement in time", certain=False) from None
+            if self._cut_off:
+                # Taken back, or it would be sent when its sender has long given up.
+                self._client.purge(in_flight=False, blocking=False)
+                await asyncio.wait([acknowledged], timeout=PURGE_SECONDS)
+            if not acknowledged.done():
+                raise KafkaUnavailable("no acknowledgement in time", certain=False) from None
+            await acknowledged
 
     def enqueue(
         self, topic: str, key: str | bytes | None, value: bytes | None, headers: Headers
@@ -90,6 +100,7 @@ class Producer:
             await asyncio.to_thread(self._client.list_topics, "", timeout)
         except KafkaException as error:
             raise KafkaUnavailable(str(error), certain=True) from None
+        self._cut_off = False
 
     async def close(self, timeout: float = 5.0) -> int:
         """Flush for up to `timeout` seconds; returns how many messages were left undelivered."""
@@ -102,6 +113,10 @@ class Producer:
         while not self._stopping.is_set():
             self._client.poll(POLL_SECONDS)
 
+    def _complained(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._cut_off = True
+
     def _settle(self) -> None:
         with self._lock:
             decided, self._decided = self._decided, []
@@ -109,9 +124,10 @@ class Producer:
             if acknowledged.done():
                 continue
             if error is None:
+                self._cut_off = False
                 acknowledged.set_result(None)
             else:
-                certain = error.code() not in UNCERTAIN
+                certain = self._cut_off or error.code() not in UNCERTAIN
                 acknowledged.set_exception(KafkaUnavailable(str(error), certain=certain))
             # A caller that gave up waiting leaves nobody to look at the refusal.
             acknowledged.add_done_callback(_look_at)
