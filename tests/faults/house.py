@@ -1,0 +1,153 @@
+"""Parts that the fault tests own and may hurt, each behind a proxy, and the service upon them."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import redis
+
+from dev_stack import kafka, postgres, unprivileged, valkey
+from dev_stack.part import Part
+from dev_stack.ports import free_port
+from tests.corner import Corner
+from tests.faults.proxy import Proxy
+from tests.mailroom import Mailroom
+from tests.service_process import ServiceProcess
+
+POOL_SIZE = 4
+# What is promised, and what a busy machine may add to it.
+ANSWER_SECONDS = 3.0 + 0.5
+KNOWN_OUTAGE_SECONDS = 0.05 + 0.1
+RECOVERY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class House:
+    """`corner` and `mailroom` reach the parts directly, `service` through the proxies."""
+
+    postgres: Part
+    redis: Part
+    kafka: Part
+    postgres_wire: Proxy
+    redis_wire: Proxy
+    kafka_wire: Proxy
+    corner: Corner
+    mailroom: Mailroom
+    service: ServiceProcess
+
+    @classmethod
+    @contextmanager
+    def built(cls, worker_id: str) -> Iterator[House]:
+        with ExitStack() as stack:
+            home = Path(tempfile.mkdtemp(prefix="gatepost-faults-"))
+            home.chmod(0o711)  # Postgres runs as `nobody` when we are root, and must pass through
+            stack.callback(unprivileged.remove, home)
+            listener = free_port()
+            kafka_wire = stack.enter_context(Proxy.before(listener))
+            proxied = kafka.ProxiedListener(listener, kafka_wire.port)
+            with ThreadPoolExecutor() as pool:
+                starts = (
+                    pool.submit(postgres.start, home, durable=False),
+                    pool.submit(valkey.start, home),
+                    pool.submit(kafka.start, home, proxied=proxied),
+                )
+            parts = [start.result() for start in starts]
+            for part in parts:
+                stack.callback(part.kill)
+            database, store, broker = parts
+            postgres_wire = stack.enter_context(Proxy.before(database.port))
+            redis_wire = stack.enter_context(Proxy.before(store.port))
+            urls = dict(
+                zip(
+                    ("DATABASE_URL", "REDIS_URL", "KAFKA_BROKER"),
+                    (p.url for p in parts),
+                    strict=True,
+                )
+            )
+            corner = stack.enter_context(Corner.made(worker_id, urls))
+            mailroom = stack.enter_context(Mailroom.opened(corner))
+            behind_wires = {
+                "DATABASE_URL": _moved(corner.database_url, postgres_wire.port),
+                "REDIS_URL": _moved(corner.redis_url, redis_wire.port),
+                "KAFKA_BROKER": f"127.0.0.1:{kafka_wire.port}",
+            }
+            variables = corner.variables | behind_wires | {"DB_POOL_SIZE": str(POOL_SIZE)}
+            wired = replace(corner, variables=variables)
+            service = stack.enter_context(ServiceProcess.started(wired.variables))
+            yield cls(
+                database,
+                store,
+                broker,
+                postgres_wire,
+                redis_wire,
+                kafka_wire,
+                wired,
+                mailroom,
+                service,
+            )
+
+    @property
+    def store(self) -> redis.Redis:
+        """What Redis holds, asked directly."""
+        port, number = self.redis.port, urlsplit(self.corner.redis_url).path
+        return redis.Redis.from_url(f"redis://127.0.0.1:{port}{number}")
+
+    def attempts(self) -> set[bytes]:
+        """The keys of all registrations that are alive."""
+        return set(self.store.scan_iter("challenge:register:*"))
+
+    def heal(self) -> None:
+        """Undo whatever a test has done, and wait until the service has noticed."""
+        for wire in (self.postgres_wire, self.redis_wire, self.kafka_wire):
+            wire.let_pass()
+        for part in (self.postgres, self.redis, self.kafka):
+            if part.running:
+                part.thaw()
+            else:
+                part.start()
+        self.store.config_set("maxmemory", 0)
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while "down" in (seen := httpx.get(f"{self.service.url}/health", timeout=5).text):
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.1)
+
+
+async def timed(request: Awaitable[httpx.Response]) -> tuple[httpx.Response, float]:
+    """An answer, and the seconds it took."""
+    began = time.monotonic()
+    answer = await request
+    return answer, time.monotonic() - began
+
+
+def assert_unavailable(answer: httpx.Response) -> None:
+    """The refusal that every failed dependency is answered with."""
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    body = answer.json()
+    assert (body["status"], body["code"]) == (503, "unavailable")
+
+
+async def until(succeeds: Callable[[], Awaitable[Any]], within: float = RECOVERY_SECONDS) -> float:
+    """Ask again and again; returns the seconds until the first success."""
+    began = time.monotonic()
+    while not await succeeds():
+        assert time.monotonic() - began < within, f"no success within {within} s"
+        await asyncio.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _moved(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    account, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{account}{at}127.0.0.1:{port}"))
