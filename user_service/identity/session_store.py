@@ -46,3 +46,10 @@ async def account_of_live(tx: Transaction, session_id: UUID, account_id: UUID) -
         account_id,
     )
     return account_of(row) if row else None
+
+
+async def sweep(tx: Transaction) -> None:
+    """Delete what ended or expired more than 30 days ago."""
+    await tx.execute(
+        "DELETE FROM sessions WHERE least(ended_at, expires_at) < now() - interval '30 days'"
+    )

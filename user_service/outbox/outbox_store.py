@@ -59,11 +59,6 @@ async def acknowledge(tx: Transaction, ids: list[int]) -> None:
     await tx.execute("UPDATE outbox SET acknowledged_at = now() WHERE id = ANY($1)", ids)
 
 
-async def backlog(tx: Transaction) -> int:
-    count: int = await tx.fetchval("SELECT count(*) FROM outbox WHERE acknowledged_at IS NULL")
-    return count
-
-
 async def sweep(tx: Transaction) -> None:
     """Delete what was acknowledged more than 7 days ago: nobody replays it any more."""
     await tx.execute("DELETE FROM outbox WHERE acknowledged_at < now() - interval '7 days'")

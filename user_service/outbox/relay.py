@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from shared import events
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
@@ -21,6 +23,18 @@ RETRY_SECONDS = 1.0
 log = structlog.get_logger()
 
 
+class RelayMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.relayed = Counter(
+            "gatepost_events_relayed", "Events that Kafka has acknowledged.", registry=registry
+        )
+        self.oldest = Gauge(
+            "gatepost_outbox_oldest_seconds",
+            "Age of the oldest event that waits for Kafka.",
+            registry=registry,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Relay:
     """`producer` must wait for ever: a message given up would be overtaken by its successors."""
@@ -28,10 +42,14 @@ class Relay:
     db: Database
     producer: Producer
     kafka: KafkaConnection
+    metrics: RelayMetrics
 
-    async def run(self) -> None:
-        """Relay until cancelled. What was produced but not acknowledged is produced again."""
-        while True:
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Relay until `stopping` is set and its batch is done.
+
+        What was produced but not acknowledged in the outbox is produced again.
+        """
+        while not stopping.is_set():
             try:
                 produced = await self._batch()
                 await asyncio.sleep(0 if produced == BATCH else IDLE_SECONDS)
@@ -44,10 +62,12 @@ class Relay:
             if not await outbox_store.claim(tx):
                 return 0
             pending = await outbox_store.pending(tx, BATCH)
+            self.metrics.oldest.set(_age(pending))
             if pending:
                 # Enqueued in order; the producer keeps the order of a key through every retry.
                 await asyncio.gather(*[self._enqueue(event) for event in pending])
                 await outbox_store.acknowledge(tx, [event.id for event in pending])
+        self.metrics.relayed.inc(len(pending))
         return len(pending)
 
     def _enqueue(self, event: PendingEvent) -> asyncio.Future[None]:
@@ -57,3 +77,7 @@ class Relay:
             event.payload.encode(),
             events.headers(str(event.event_id), event.topic, event.created_at),
         )
+
+
+def _age(pending: list[PendingEvent]) -> float:
+    return (datetime.now(UTC) - pending[0].created_at).total_seconds() if pending else 0.0

@@ -39,7 +39,7 @@ class Database:
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self._pool: asyncpg.Pool[asyncpg.Record]
-        self.breaker = Breaker("postgres", self._ping)
+        self.breaker = Breaker("postgres", self.ping)
 
     async def open(self) -> None:
         """Make the pool; its connections are made when they are needed."""
@@ -101,7 +101,8 @@ class Database:
         connection.terminate()
         await self._pool.release(connection)
 
-    async def _ping(self) -> None:
+    async def ping(self) -> None:
+        """Ask on a connection of its own; raises what went wrong."""
         connection = await asyncpg.connect(
             **self._connection.connect_options(), timeout=CONNECT_SECONDS
         )
