@@ -7,7 +7,13 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-MAILBOX_PORT = 8025
+# The settings that move what listens, with the usual ports.
+PORTS = {
+    "PORT": "3000",
+    "EMAIL_PROBE_PORT": "3001",
+    "WORKER_PROBE_PORT": "3002",
+    "MAIL_STAND_IN_PORT": "8025",
+}
 
 
 def development_secrets(home: Path) -> dict[str, str]:
@@ -33,25 +39,25 @@ def of_services(home: Path, parts: Mapping[str, str]) -> dict[str, str]:
         for name, value in development_secrets(home).items()
         if f"{name}_FILE" not in given
     }
-    port = given.get("PORT", "3000")
+    ports = {name: given.get(name, usual) for name, usual in PORTS.items()}
     defaults = {
         "ENVIRONMENT": "development",
-        "PORT": port,
-        "WORKER_PROBE_PORT": "3002",
         "EMAIL_PROBE_HOST": "127.0.0.1",
-        "EMAIL_PROBE_PORT": "3001",
-        "PUBLIC_BASE_URL": f"http://localhost:{port}",
+        "PUBLIC_BASE_URL": f"http://localhost:{ports['PORT']}",
         "TRUSTED_PROXIES": "127.0.0.1/32,::1/128",
         "SENDER": "sendgrid",
-        "SENDGRID_BASE_URL": f"http://127.0.0.1:{MAILBOX_PORT}",
+        "SENDGRID_BASE_URL": _mailbox(ports),
         "FROM_EMAIL": "no-reply@gatepost.example",
     }
-    return defaults | drawn | given | dict(parts)
+    return defaults | ports | drawn | given | dict(parts)
 
 
-def mails_go_to_stand_in(environment: Mapping[str, str]) -> bool:
-    """Whether the services send to our stand-in, and not to whom the user has named."""
-    return (
-        environment["SENDER"] == "sendgrid"
-        and environment["SENDGRID_BASE_URL"] == f"http://127.0.0.1:{MAILBOX_PORT}"
-    )
+def mailbox_url(environment: Mapping[str, str]) -> str | None:
+    """Where our stand-in takes the services' mails; None when the user has named another sender."""
+    mailbox = _mailbox(environment)
+    ours = environment["SENDER"] == "sendgrid" and environment["SENDGRID_BASE_URL"] == mailbox
+    return mailbox if ours else None
+
+
+def _mailbox(ports: Mapping[str, str]) -> str:
+    return f"http://127.0.0.1:{ports['MAIL_STAND_IN_PORT']}"

