@@ -1,9 +1,10 @@
 # The commands of this repository: `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean up down native
+.PHONY: help run demo clean test check format lock bench up down native
 
 PYTHON ?= python3
 N ?= 1000
+PARALLEL ?= -n 2 --dist loadfile
 ARGON2_CFLAGS ?= -O3 -march=x86-64-v3
 
 help: ## list the commands
@@ -24,6 +25,28 @@ demo: .venv/installed ## register N=1000 people at the running stack
 
 clean: .venv/installed ## delete what `make run` has kept: its data, logs and secrets
 	@.venv/bin/python -m dev_stack clean
+
+test: .venv/installed ## install and run every test, on real Postgres, Valkey and Kafka
+	@.venv/bin/pytest $(PARALLEL)
+
+check: .venv/installed ## the gate: format, lint, types, imports, tests with coverage
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --config .importlinter --no-logo
+	.venv/bin/pytest $(PARALLEL) --cov --cov-report=term --cov-fail-under=90
+
+format: .venv/installed ## format the code and mend what the linter can mend
+	@.venv/bin/ruff check --fix-only -q .
+	@.venv/bin/ruff format .
+
+lock: .venv/installed ## resolve the locks again from pyproject.toml
+	@for lock in "requirements.lock" "requirements-dev.lock --group stack --group tools -c requirements.lock"; do \
+	  .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header pyproject.toml -o $$lock; done
+
+bench: .venv/installed ## what a request costs, as a multiple of a bare Litestar answer
+	@.venv/bin/python -m tests.bench.request_cost
 
 up: ## start everything with docker compose; writes a missing .env
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose; make run needs neither."; exit 1; }
