@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import redis.asyncio
 from msgspec import Struct
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
 
 from shared.env import Environment
 
 OPERATION_SECONDS = 1.0
+
+
+class _NoticesResets:
+    """What redis-py overlooks: a reset leaves no end of file in the reader, but an exception."""
+
+    async def can_read(self) -> bool:
+        reader = self._reader  # type: ignore[attr-defined]
+        if reader is not None and reader.exception() is not None:
+            raise ConnectionLost("reset while idle")  # the pool connects again
+        return bool(await super().can_read())  # type: ignore[misc]
+
+    async def send_packed_command(self, *arguments: Any, **more: Any) -> None:
+        try:
+            await super().send_packed_command(*arguments, **more)  # type: ignore[misc]
+        except RuntimeError as error:  # uvloop's word for a closed transport
+            raise ConnectionLost(str(error)) from error
+
+
+class _Plain(_NoticesResets, redis.asyncio.Connection):
+    pass
+
+
+class _Tls(_NoticesResets, redis.asyncio.SSLConnection):
+    pass
 
 
 class RedisConnection(Struct, frozen=True):
@@ -38,6 +64,7 @@ class RedisConnection(Struct, frozen=True):
             retry=Retry(NoBackoff(), 0),
             **tls,
         )
+        pool.connection_class = _Tls if self.url.startswith("rediss:") else _Plain
         return redis.asyncio.Redis.from_pool(pool)
 
 
