@@ -46,7 +46,7 @@ class RedisStore:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._client = connection.open()
-        self.breaker = Breaker("redis", self._client.ping)
+        self.breaker = Breaker("redis", self._write)
 
     async def run(self, script: Script, keys: list[str], *arguments: Argument) -> Any:
         """The script's answer, with strings as bytes."""
@@ -57,6 +57,10 @@ class RedisStore:
 
     async def command(self, *words: Argument) -> Any:
         return await self._execute(*words)
+
+    async def _write(self) -> None:
+        """A server that is full, or a replica, still answers a PING."""
+        await self._client.set("probe", "", px=1)
 
     async def close(self) -> None:
         await self.breaker.close()
