@@ -27,7 +27,7 @@ from user_service.identity import account_store
 from user_service.identity.account_store import Account
 from user_service.identity.addresses import canonical_address
 from user_service.identity.challenge_mail import ChallengeMail, NotMailed
-from user_service.identity.challenge_store import Challenges, Checked, Issued, Outcome
+from user_service.identity.challenge_store import Challenges, Checked, Issued, Outcome, Snapshot
 from user_service.identity.names import canonical_username, display_name
 from user_service.identity.password_policy import PasswordPolicy, normalized
 from user_service.identity.passwords import Passwords
@@ -107,9 +107,11 @@ class Registration:
         if not seen.takes_codes:
             await self.limits.give_back(share)
             raise GuessesSpent
-        async with self.db.connection() as tx:
-            taken = (await account_store.availability(tx, seen.address, None)).address_taken
-        issued = await self.challenges.renew(registration_id, seen, sealed=taken)
+        try:
+            issued, taken = await self._renew(registration_id, seen)
+        except Unavailable:
+            await self.limits.give_back(share)
+            raise
         if issued is None:
             raise TooManyRequests(retry_after=1)  # the same request, sent twice at once
         await self._mail(issued, seen.address, share, taken=taken, opened=False)
@@ -150,6 +152,11 @@ class Registration:
             candidate.address, msgspec.json.encode(new), sealed=found.address_taken
         )
         return issued, found.address_taken
+
+    async def _renew(self, registration_id: str, seen: Snapshot) -> tuple[Issued | None, bool]:
+        async with self.db.connection() as tx:
+            taken = (await account_store.availability(tx, seen.address, None)).address_taken
+        return await self.challenges.renew(registration_id, seen, sealed=taken), taken
 
     async def _mail(
         self, issued: Issued, address: str, share: MailShare, *, taken: bool, opened: bool
