@@ -17,5 +17,8 @@ def whole_house(worker_id: str) -> Iterator[House]:
 
 @pytest.fixture
 def house(whole_house: House) -> Iterator[House]:
+    before = len(whole_house.unexpected())
     yield whole_house
     whole_house.heal()
+    # A failed dependency is never a fault of ours, wherever it strikes.
+    assert whole_house.unexpected()[before:] == []

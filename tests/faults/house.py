@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import redis
+from redis import Redis
 
 from dev_stack import kafka, postgres, unprivileged, valkey
 from dev_stack.part import Part
@@ -22,6 +22,7 @@ from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.faults.proxy import Proxy
 from tests.mailroom import Mailroom
+from tests.people import Person
 from tests.service_process import ServiceProcess
 
 POOL_SIZE = 4
@@ -97,14 +98,19 @@ class House:
             )
 
     @property
-    def store(self) -> redis.Redis:
+    def store(self) -> Redis:
         """What Redis holds, asked directly."""
         port, number = self.redis.port, urlsplit(self.corner.redis_url).path
-        return redis.Redis.from_url(f"redis://127.0.0.1:{port}{number}")
+        return Redis.from_url(f"redis://127.0.0.1:{port}{number}")
 
     def attempts(self) -> set[bytes]:
         """The keys of all registrations that are alive."""
         return set(self.store.scan_iter("challenge:register:*"))
+
+    def unexpected(self) -> list[str]:
+        """The tracebacks that the service has logged."""
+        lines = self.service.lines
+        return [str(line["exception"]) for line in lines if line["event"] == "unexpected"]
 
     def heal(self) -> None:
         """Undo whatever a test has done, and wait until the service has noticed."""
@@ -116,10 +122,20 @@ class House:
             else:
                 part.start()
         self.store.config_set("maxmemory", 0)
+        # A registration needs every part, and every breaker closed.
         deadline = time.monotonic() + RECOVERY_SECONDS
-        while "down" in (seen := httpx.get(f"{self.service.url}/health", timeout=5).text):
-            assert time.monotonic() < deadline, seen
-            time.sleep(0.1)
+        while (status := self._register()) != 202:
+            assert time.monotonic() < deadline, f"a registration is still answered {status}"
+            time.sleep(0.05)
+
+    def _register(self) -> int:
+        person = Person()
+        return httpx.post(
+            f"{self.service.url}/api/auth/register",
+            json=person.registration(),
+            headers={"x-forwarded-for": person.network},
+            timeout=5,
+        ).status_code
 
 
 async def timed(request: Awaitable[httpx.Response]) -> tuple[httpx.Response, float]:
