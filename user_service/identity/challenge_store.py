@@ -109,8 +109,9 @@ class Challenges:
 
     async def check_bare(self, address: str, code: str) -> Checked:
         """Count and evaluate one guess at the only challenge of a day, if there is only one."""
-        openings = await self.redis.command("ZRANGE", self._openings(address), 0, 1)
-        id = openings[0].decode() if len(openings) == 1 else ""
+        # If only one was opened it is the newest; the script forgets old ones, and counts.
+        newest = await self.redis.command("ZRANGE", self._openings(address), -1, -1)
+        id = newest[0].decode() if newest else ""
         return await self._check("bare", id, address, code)
 
     async def settle(self, id: str, result: str) -> None:
