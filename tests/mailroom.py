@@ -26,14 +26,16 @@ class Mailroom:
         self.raw: list[confluent_kafka.Message] = []
         self._arrived = threading.Condition()
         self._stopping = threading.Event()
-        self._consumer = confluent_kafka.Consumer(
-            {
-                "bootstrap.servers": corner.variables["KAFKA_BROKER"],
-                "group.id": f"{corner.topic_prefix}mailroom",
-                "auto.offset.reset": "earliest",
-            }
-        )
-        self._consumer.subscribe([f"{corner.topic_prefix}send-otp"])
+        settings = {
+            "bootstrap.servers": corner.variables["KAFKA_BROKER"],
+            "group.id": f"{corner.topic_prefix}mailroom",
+            "auto.offset.reset": "earliest",
+        }
+        self._consumer = confluent_kafka.Consumer(settings)
+        # Asks for offsets; a consumer that another thread polls may hang when it is asked.
+        self._watcher = confluent_kafka.Consumer(settings)
+        self._topic = f"{corner.topic_prefix}send-otp"
+        self._consumer.subscribe([self._topic])
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     @classmethod
@@ -45,6 +47,7 @@ class Mailroom:
         mailroom._stopping.set()
         mailroom._thread.join()
         mailroom._consumer.close()
+        mailroom._watcher.close()
 
     def about(self, registration_id: str, sequence: int = 1) -> SendOtp:
         """The event of one attempt's code, once it has arrived."""
@@ -65,6 +68,25 @@ class Mailroom:
     def to(self, address: str) -> list[SendOtp]:
         """Everything that was asked to be mailed to an address so far."""
         return [event for event in self.events if event.address == address]
+
+    def all_to(self, address: str) -> list[SendOtp]:
+        """Everything that was asked to be mailed to an address before this call."""
+        produced = self._produced()
+        deadline = time.monotonic() + WAIT_SECONDS
+        with self._arrived:
+            while len(self.events) < produced:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._arrived.wait(left):
+                    raise AssertionError("send-otp could not be read to its end")
+            return self.to(address)
+
+    def _produced(self) -> int:
+        topic = self._watcher.list_topics(self._topic, timeout=5).topics[self._topic]
+        places = (
+            confluent_kafka.TopicPartition(topic.topic, number) for number in topic.partitions
+        )
+        ends = [self._watcher.get_watermark_offsets(place, timeout=5)[1] for place in places]
+        return int(sum(ends))
 
     def _wait(self, found: Callable[[], SendOtp | None]) -> SendOtp:
         deadline = time.monotonic() + WAIT_SECONDS

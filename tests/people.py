@@ -14,6 +14,7 @@ from tests.service_process import ServiceProcess
 
 PASSWORD = "plum kettle orbit"
 _numbers = itertools.count(1)
+_networks = itertools.count(secrets.randbelow(2**24))
 
 
 def fresh_address() -> str:
@@ -23,8 +24,8 @@ def fresh_address() -> str:
 
 def fresh_network() -> str:
     """An IPv4 address that nobody has called from."""
-    number = secrets.randbelow(2**24)
-    return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    number = next(_networks)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 @dataclass
@@ -41,17 +42,33 @@ class Person:
         return {"email": self.email, "password": self.password}
 
 
-async def register(client: httpx.AsyncClient, person: Person, **more: Any) -> str:
-    """The registration id of a new attempt, sent from the person's own network."""
+async def ask_to_register(client: httpx.AsyncClient, person: Person, **more: Any) -> httpx.Response:
+    """Whatever a new attempt is answered, sent from the person's own network."""
     answer = await client.post(
         "/api/auth/register",
         json=person.registration(**more),
         headers={"x-forwarded-for": person.network},
     )
-    assert answer.status_code == 202, answer.text
     client.cookies.clear()
+    return answer
+
+
+async def register(client: httpx.AsyncClient, person: Person, **more: Any) -> str:
+    """The registration id of a new attempt."""
+    answer = await ask_to_register(client, person, **more)
+    assert answer.status_code == 202, answer.text
     registration_id: str = answer.json()["data"]["registration_id"]
     return registration_id
+
+
+async def resend(client: httpx.AsyncClient, person: Person, registration_id: str) -> httpx.Response:
+    answer = await client.post(
+        "/api/auth/resend-otp",
+        json={"registration_id": registration_id},
+        headers={"x-forwarded-for": person.network},
+    )
+    client.cookies.clear()
+    return answer
 
 
 async def verify(
@@ -84,6 +101,11 @@ async def member(service: ServiceProcess, mailroom: Mailroom, **fields: Any) -> 
         answer = await verify(client, person, registration_id, code)
         assert answer.status_code == 201, answer.text
     return person
+
+
+def outcome(answer: httpx.Response) -> tuple[int, str]:
+    """The status, and a refusal's code."""
+    return answer.status_code, answer.json().get("code", "")
 
 
 def wrong(code: str) -> str:
