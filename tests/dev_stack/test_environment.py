@@ -1,0 +1,35 @@
+"""What the services are started with: the user's variables win, secrets are drawn once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dev_stack import checkout, environment
+from dev_stack.part import PartFailed
+
+
+def test_secrets_are_drawn_once_and_are_nobody_elses_to_read(tmp_path: Path) -> None:
+    first = environment.development_secrets(tmp_path)
+    assert first == environment.development_secrets(tmp_path)
+    assert len(first["MASTER_KEY"]) == 64
+    assert (tmp_path / "secrets.env").stat().st_mode & 0o077 == 0
+
+
+def test_users_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "4000")
+    monkeypatch.setenv("MASTER_KEY_FILE", "/run/secrets/master")
+    monkeypatch.setenv("SENDER", "console")
+    variables = environment.of_services(tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert variables["PUBLIC_BASE_URL"] == "http://localhost:4000"
+    assert variables["REDIS_URL"] == "redis://127.0.0.1:1/0"
+    assert "MASTER_KEY" not in variables
+    assert environment.mailbox_url(variables) is None
+
+
+def test_checkout_belongs_to_one_stack_at_a_time(tmp_path: Path) -> None:
+    with checkout.lock(tmp_path), pytest.raises(PartFailed, match="running"):
+        checkout.lock(tmp_path).__enter__()
+    with checkout.lock(tmp_path):
+        pass
