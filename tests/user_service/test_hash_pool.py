@@ -1,0 +1,224 @@
+"""Hashing is bounded: what does not fit is refused at once, and logins keep their share."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.corner import Corner
+from tests.mailroom import Mailroom
+from tests.people import PASSWORD, Person, fresh_address, fresh_network, log_in, member
+from tests.service_process import ServiceProcess
+from tests.unlimited import UNLIMITED
+from user_service.errors import Overloaded
+from user_service.identity.hash_pool import HashPool
+from user_service.identity.passwords import Passwords
+from user_service.settings.limits import ArgonCost
+
+pytestmark = pytest.mark.anyio
+
+CHEAP = ArgonCost(memory=8, time=1)
+
+
+@pytest.fixture(scope="module")
+def narrow(corner: Corner) -> Iterator[ServiceProcess]:
+    """One hash at a time, about 50 ms each, and four that may wait."""
+    cost = {"ARGON2_MEMORY_KIB": "32768", "ARGON2_TIME": "2"}
+    pool = {"HASH_THREADS": "1", "HASH_QUEUE": "4"}
+    with ServiceProcess.started(corner.variables, **UNLIMITED, **cost, **pool) as service:
+        yield service
+
+
+async def _logins(client: httpx.AsyncClient, many: int) -> list[httpx.Response]:
+    async def one() -> httpx.Response:
+        body = {"email": fresh_address(), "password": PASSWORD}
+        headers = {"x-forwarded-for": fresh_network()}
+        return await client.post("/api/auth/login", json=body, headers=headers)
+
+    return list(await asyncio.gather(*(one() for _ in range(many))))
+
+
+async def _registrations(client: httpx.AsyncClient, many: int) -> list[httpx.Response]:
+    async def one() -> httpx.Response:
+        body = Person().registration()
+        return await client.post("/api/auth/register", json=body)
+
+    return list(await asyncio.gather(*(one() for _ in range(many))))
+
+
+async def test_a_full_queue_is_refused_at_once_with_a_time_to_wait(
+    narrow: ServiceProcess,
+) -> None:
+    async with narrow.client() as client:
+        answers = await _logins(client, 40)
+        hashed = [answer for answer in answers if answer.status_code == 401]
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert len(hashed) + len(refused) == 40
+        assert len(hashed) >= 2
+        assert len(refused) >= 10
+        for answer in refused:
+            assert answer.json()["code"] == "overloaded"
+            assert int(answer.headers["retry-after"]) >= 1
+        assert _median(refused) < _median(hashed)
+        assert (await _logins(client, 1))[0].status_code == 401
+
+
+def _median(answers: list[httpx.Response]) -> float:
+    return statistics.median(answer.elapsed.total_seconds() for answer in answers)
+
+
+async def test_known_and_unknown_names_are_refused_alike(
+    narrow: ServiceProcess, mailroom: Mailroom
+) -> None:
+    person = await member(narrow, mailroom)
+    async with narrow.client() as client:
+        known, unknown = await asyncio.gather(
+            asyncio.gather(*(log_in(client, person) for _ in range(20))), _logins(client, 20)
+        )
+    assert {answer.status_code for answer in known} == {200, 503}
+    assert {answer.status_code for answer in unknown} <= {401, 503}
+    overloaded = [answer for answer in (*known, *unknown) if answer.status_code == 503]
+    assert len({answer.json()["detail"] for answer in overloaded}) == 1
+
+
+async def test_registrations_leave_room_for_logins(narrow: ServiceProcess) -> None:
+    async with narrow.client() as client:
+        flood = asyncio.create_task(_registrations(client, 60))
+        await asyncio.sleep(0.1)
+        logins = await _logins(client, 2)
+        registered = await flood
+    assert [answer.status_code for answer in logins] == [401, 401]
+    assert {answer.status_code for answer in registered} == {202, 503}
+
+
+async def test_health_answers_while_everything_hashes(narrow: ServiceProcess) -> None:
+    async with narrow.client() as client:
+        flood = asyncio.create_task(_logins(client, 10))
+        await asyncio.sleep(0.05)
+        answers = [await client.get("/health/live") for _ in range(10)]
+        await flood
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.elapsed.total_seconds() for answer in answers)[5] < 0.15
+
+
+class Work:
+    """Something that a thread of the pool does until it is told to end."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.end = threading.Event()
+
+    def __call__(self) -> str:
+        self.begun.set()
+        assert self.end.wait(10)
+        return "done"
+
+
+async def _until_begun(work: Work) -> None:
+    assert await asyncio.to_thread(work.begun.wait, 5)
+
+
+@pytest.fixture
+def pool() -> Iterator[HashPool]:
+    pool = HashPool(threads=1, most_waiting=2)
+    yield pool
+    pool.close()
+
+
+async def test_a_cancelled_request_frees_its_slot_only_when_its_hash_ends(pool: HashPool) -> None:
+    works = [Work() for _ in range(3)]
+    tasks = [asyncio.create_task(pool.run(work)) for work in works]
+    await _until_begun(works[0])
+    tasks[0].cancel()
+    await asyncio.gather(tasks[0], return_exceptions=True)
+    assert tasks[0].cancelled()
+    # Its caller has gone, its hash has not: the pool is as full as before.
+    with pytest.raises(Overloaded):
+        await pool.run(lambda: "one too many")
+    for work in works:
+        work.end.set()
+    assert await asyncio.gather(*tasks[1:]) == ["done", "done"]
+    assert await pool.run(lambda: "room again") == "room again"
+
+
+async def test_a_request_cancelled_while_it_waits_makes_room_at_once(pool: HashPool) -> None:
+    works = [Work() for _ in range(3)]
+    tasks = [asyncio.create_task(pool.run(work)) for work in works]
+    await _until_begun(works[0])
+    tasks[2].cancel()
+    await asyncio.gather(tasks[2], return_exceptions=True)
+    await asyncio.sleep(0.05)
+    replacement = asyncio.create_task(pool.run(lambda: "let in"))
+    for work in works:
+        work.end.set()
+    assert await replacement == "let in"
+    assert not works[2].begun.is_set()
+    await asyncio.gather(*tasks[:2])
+
+
+async def test_who_waits_for_a_second_is_refused_and_leaves_no_slot_behind(pool: HashPool) -> None:
+    works = [Work(), Work()]
+    tasks = [asyncio.create_task(pool.run(work)) for work in works]
+    await _until_begun(works[0])
+    with pytest.raises(Overloaded):
+        await tasks[1]
+    works[0].end.set()
+    # A hash that has begun is waited for, however long it takes.
+    assert await tasks[0] == "done"
+    assert not works[1].begun.is_set()
+    assert not pool.busy
+
+
+async def test_yielding_work_holds_half_of_the_queue(pool: HashPool) -> None:
+    works = [Work() for _ in range(3)]
+    tasks = [asyncio.create_task(pool.run(work, yielding=True)) for work in works[:2]]
+    await _until_begun(works[0])
+    with pytest.raises(Overloaded):
+        await pool.run(works[2], yielding=True)
+    tasks.append(asyncio.create_task(pool.run(works[2])))
+    for work in works:
+        work.end.set()
+    assert await asyncio.gather(*tasks) == ["done"] * 3
+
+
+async def test_dummy_hashes_cost_what_accounts_hashes_cost_in_the_same_shares() -> None:
+    pool = HashPool(threads=1, most_waiting=8)
+    passwords = Passwords(pool, CHEAP, b"k" * 32)
+    names = [f"name-{number}@example.org" for number in range(2000)]
+    assert {_cost_of(passwords, name) for name in names} == {"m=8,t=1,p=1"}
+    await passwords.imitate([("m=16,t=1,p=1", 300), ("m=8,t=2,p=1", 100)])
+    costs = [_cost_of(passwords, name) for name in names]
+    assert set(costs) == {"m=16,t=1,p=1", "m=8,t=2,p=1"}
+    assert 0.70 < costs.count("m=16,t=1,p=1") / len(names) < 0.80
+    # A name that exists costs the same every time, so must one that does not.
+    assert [_cost_of(passwords, name) for name in names] == costs
+    await passwords.imitate([])
+    assert [_cost_of(passwords, name) for name in names] == costs
+    pool.close()
+
+
+def _cost_of(passwords: Passwords, name: str) -> str:
+    return passwords._dummy_of(name).split("$")[3]
+
+
+async def test_a_hash_is_not_renewed_while_others_wait() -> None:
+    pool = HashPool(threads=1, most_waiting=2)
+    old = await Passwords(pool, CHEAP, b"k").hash(PASSWORD)
+    passwords = Passwords(pool, ArgonCost(memory=16, time=1), b"k")
+    work = Work()
+    running = asyncio.create_task(pool.run(work))
+    await _until_begun(work)
+    assert await passwords.renewed(PASSWORD, old) is None
+    work.end.set()
+    await running
+    await asyncio.sleep(0.05)
+    renewed = await passwords.renewed(PASSWORD, old)
+    assert renewed is not None
+    assert await passwords.verify(PASSWORD, renewed)
+    assert await passwords.renewed(PASSWORD, renewed) is None
+    pool.close()

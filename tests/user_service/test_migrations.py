@@ -1,0 +1,110 @@
+"""Migrations: applied once by whoever comes first, and never changed afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.corner import Corner
+from tests.service_process import ServiceProcess
+
+
+async def _run(url: str, statement: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def empty(corner: Corner) -> Iterator[dict[str, str]]:
+    """The variables of an installation whose database and topics are not there yet."""
+    name = f"empty_{uuid.uuid4().hex}"
+    asyncio.run(_run(os.environ["DATABASE_URL"], f"CREATE DATABASE {name}"))
+    url = urlunsplit(urlsplit(corner.database_url)._replace(path=f"/{name}"))
+    yield corner.variables | {"DATABASE_URL": url}
+    asyncio.run(_run(os.environ["DATABASE_URL"], f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def _migrate(variables: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "user_service", "migrate"],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+def test_several_instances_may_migrate_at_once(empty: dict[str, str]) -> None:
+    prefixed = empty | {"KAFKA_TOPIC_PREFIX": f"{uuid.uuid4().hex}-"}
+    ended = [_ended(process) for process in [_migrate(prefixed) for _ in range(4)]]
+    assert [code for code, _ in ended] == [0] * 4, ended
+    together = "".join(output for _, output in ended)
+    applied = asyncio.run(
+        _run(empty["DATABASE_URL"], "SELECT name FROM applied_migrations ORDER BY number")
+    )
+    assert applied
+    for (name,) in applied:
+        assert together.count(f"applied {name}\n") == 1
+    assert together.count("made signing key") == 1
+    keys = asyncio.run(_run(empty["DATABASE_URL"], "SELECT FROM signing_keys"))
+    assert len(keys) == 1
+    code, output = _ended(_migrate(prefixed))
+    assert code == 0
+    assert "applied" not in output
+    assert "made" not in output
+    assert "created" not in output
+
+
+def test_a_migration_that_was_changed_after_it_had_been_applied_is_refused(
+    empty: dict[str, str],
+) -> None:
+    assert _ended(_migrate(empty))[0] == 0
+    changed = "UPDATE applied_migrations SET checksum = 'another' WHERE number = 1 RETURNING name"
+    ((name,),) = asyncio.run(_run(empty["DATABASE_URL"], changed))
+    code, output = _ended(_migrate(empty))
+    assert code == 1
+    assert f"{name} was changed" in output
+    assert "Traceback" not in output
+
+
+def test_a_service_without_migrations_is_not_ready_and_becomes_so(empty: dict[str, str]) -> None:
+    with ServiceProcess.started(empty, ready="/health/live") as service:
+        answer = httpx.get(f"{service.url}/health/ready")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert httpx.get(f"{service.url}/health").json()["parts"]["migrations"] == "missing"
+        body = {"email": "ann@example.org", "password": "x"}
+        login = httpx.post(f"{service.url}/api/auth/login", json=body)
+        assert login.status_code == 503
+        assert _ended(_migrate(empty))[0] == 0
+        service._wait("/health/ready")
+
+
+def test_migrating_where_nothing_answers_says_so_in_a_sentence(empty: dict[str, str]) -> None:
+    nowhere = empty | {"DATABASE_URL": "postgresql://postgres@127.0.0.1:1/nowhere"}
+    code, output = _ended(_migrate(nowhere))
+    assert code == 1
+    assert "Error" in output
+    assert "Traceback" not in output
+
+
+def test_a_new_database_holds_no_account(empty: dict[str, str]) -> None:
+    assert _ended(_migrate(empty))[0] == 0
+    assert asyncio.run(_run(empty["DATABASE_URL"], "SELECT FROM accounts")) == []
