@@ -36,9 +36,11 @@ PAGE = """<!doctype html>
 """
 # The packaged Swagger UI reads OpenAPI 3.0 only; what we describe is written alike in both.
 START = """
-const description = await (await fetch("/docs/openapi.json")).json();
+const description = await (await fetch("/docs/openapi.json")).text();
+const spec = JSON.parse(description, (_, value) =>
+  Array.isArray(value?.examples) ? {...value, example: value.examples[0]} : value);
 SwaggerUIBundle({
-  spec: {...description, openapi: "3.0.3"},
+  spec: {...spec, openapi: "3.0.3"},
   dom_id: "#api",
   deepLinking: true,
   tryItOutEnabled: true,
