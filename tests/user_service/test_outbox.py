@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import confluent_kafka
 import pytest
@@ -148,7 +148,7 @@ def test_events_are_cloud_events_of_one_id_each(
     records = ear.about(user_id, 1 + LOGINS)
     ids = set()
     for record in records:
-        headers = {name: value.decode() for name, value in record.headers() or []}
+        headers = _headers(record)
         assert headers["ce_specversion"] == "1.0"
         assert headers["ce_type"] == (record.topic() or "").removeprefix(corner.topic_prefix)
         assert headers["ce_source"] == "gatepost/user-service"
@@ -158,6 +158,11 @@ def test_events_are_cloud_events_of_one_id_each(
     rows = corner.rows("SELECT event_id, acknowledged_at FROM outbox WHERE key = $1", user_id)
     assert ids == {str(row["event_id"]) for row in rows}
     assert all(row["acknowledged_at"] for row in rows)
+
+
+def _headers(record: confluent_kafka.Message) -> dict[str, str]:
+    pairs = cast("list[tuple[str, bytes]]", record.headers())
+    return {name: value.decode() for name, value in pairs}
 
 
 def test_what_was_acknowledged_a_week_ago_is_swept_and_nothing_younger(corner: Corner) -> None:

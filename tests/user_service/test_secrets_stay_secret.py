@@ -20,7 +20,7 @@ from msgspec import Struct
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, log_in, register, verify, wrong
-from tests.service_process import ServiceProcess
+from tests.service_process import ServiceProcess, free_port
 from tests.unlimited import UNLIMITED
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,8 @@ def _relay(corner: Corner, seconds: float, log: Path) -> None:
     """Let a worker produce what the outbox holds."""
     with log.open("wb") as stream:
         command = [sys.executable, "-m", "user_service", "worker"]
-        worker = subprocess.Popen(command, env=corner.variables, stdout=stream, stderr=stream)
+        variables = corner.variables | {"WORKER_PROBE_PORT": str(free_port())}
+        worker = subprocess.Popen(command, env=variables, stdout=stream, stderr=stream)
         deadline = time.monotonic() + seconds
         pending = "SELECT FROM outbox WHERE acknowledged_at IS NULL"
         while corner.rows(pending) and time.monotonic() < deadline:
