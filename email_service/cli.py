@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,10 +53,7 @@ def run() -> None:
     """Consume what the user service asks for, and send it."""
     settings = Settings.load()
     configure_log("email-service", level=settings.log_level)
-    farewell = uvloop.run(worker.run(settings))
-    if not farewell:
-        # A client that still waits for hung brokers would hold the exit as well.
-        os._exit(0)
+    uvloop.run(worker.run(settings))
 
 
 @cli.command()

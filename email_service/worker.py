@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import AsyncExitStack
 
@@ -25,15 +26,16 @@ from shared.probe import Probe
 from shared.topics import SEND_NOTICE, SEND_OTP
 
 GROUP = "email-service"
-# Draining takes ten seconds at most; brokers that hang could hold the farewell for a minute.
-FAREWELL_SECONDS = 13.0
+DRAIN_SECONDS = 10.5
+# Brokers that hang could hold the last commit for a minute.
+FAREWELL_SECONDS = 3.0
 FLUSH_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> bool:
-    """Send mail until SIGTERM or SIGINT; returns whether the group was left in good order."""
+async def run(settings: Settings) -> None:
+    """Send mail until SIGTERM or SIGINT."""
     async with AsyncExitStack() as stack:
         redis = settings.redis.open(connections=10)
         stack.push_async_callback(redis.aclose)
@@ -60,7 +62,10 @@ async def run(settings: Settings) -> bool:
             probe.serve(settings.probe_host, settings.probe_port)
         )
         log.info("started", sender=settings.sender, probe_port=port)
-        return await _consume(consumer)
+        farewell = await _consume(consumer)
+    if not farewell:
+        # The thread that still waits for hung brokers would hold every further step.
+        os._exit(0)
 
 
 def open_sender(settings: Settings) -> Sender:
@@ -72,6 +77,7 @@ def open_sender(settings: Settings) -> Sender:
 
 
 async def _consume(consumer: Consumer) -> bool:
+    """Returns whether the group could be left in good order."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,8 +89,11 @@ async def _consume(consumer: Consumer) -> bool:
     asked.cancel()
     consumer.stop()
     log.info("stopping", in_flight=consumer.undecided)
-    done, _ = await asyncio.wait({consuming}, timeout=FAREWELL_SECONDS)
-    if not done:
+    drained_by = loop.time() + DRAIN_SECONDS
+    while consumer.undecided and not consuming.done() and loop.time() < drained_by:
+        await asyncio.wait({consuming}, timeout=0.05)
+    await asyncio.wait({consuming}, timeout=FAREWELL_SECONDS)
+    if not consuming.done():
         log.warning("left_without_farewell", undecided=consumer.undecided)
         return False
     await consuming

@@ -187,6 +187,8 @@ class Consumer:
             gone = {key: self._assignments.pop(key) for key in leaving}
         if offsets := self._committable(gone):
             try:
+                # Stored as well: closing commits what is stored, and would undo what is newer.
+                client.store_offsets(offsets=offsets)
                 client.commit(offsets=offsets, asynchronous=False)
             except KafkaException as error:
                 log.warning("commit_failed", reason=str(error))

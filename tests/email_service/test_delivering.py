@@ -70,18 +70,32 @@ async def test_an_event_that_was_mailed_before_is_skipped(office: PostOffice) ->
     assert office.sendgrid.mailbox.count() == 1
 
 
+async def test_a_mail_that_was_in_time_is_not_called_expired_when_it_comes_again(
+    office: PostOffice,
+) -> None:
+    event_id = new_id()
+    async with office.worker() as worker:
+        await office.ask("once@example.org", event_id=event_id)
+        await office.mail_to("once@example.org")
+        await office.ask("once@example.org", event_id=event_id, lives=-1)
+        await worker.shows("gatepost_mails_skipped_total", 1)
+
+    assert await office.dead_letters(0) == []
+
+
 async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) -> None:
     good = headers(new_id(), "send-otp")
     await office.produce(b"{not json", good)
     await office.produce(None, good)
     await office.produce(b'{"version": 1}', good, key="key")
     await office.produce(b"[" * 100_000, good)
-    await office.produce(b"x" * 900_000, good)
-    await office.produce(b"{}", [])
-    await office.produce(b"{}", [("ce_id", None)])  # type: ignore[list-item]
+    # Room for its own header, and none for those of a dead letter.
+    await office.produce(b"x" * 999_900, [("ce_id", b"huge")])
+    event = encode((await office.ask("fine@example.org")).event)
+    await office.produce(event, [])
+    await office.produce(event, [("ce_id", None)])  # type: ignore[list-item]
     await office.ask("victim@example.org\r\nBcc: other@example.org")
     await office.ask("Name <victim@example.org>")
-    await office.ask("fine@example.org")
 
     async with office.worker() as worker:
         letters = await office.dead_letters(9)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from dev_stack.mail_stand_in import Fault, MailView
+from dev_stack.part import Part
 from tests.email_service.post_office import PostOffice, eventually
 
 pytestmark = pytest.mark.anyio
@@ -18,11 +19,12 @@ async def test_sigterm_finishes_what_is_in_flight_and_leaves_what_waits(
 ) -> None:
     stuck = office.sendgrid.faults.add(Fault(status=503, to="stuck@example.org"))
     office.sendgrid.faults.add(Fault(delay_ms=1500, to="slow@example.org", times=1))
-    await office.ask("stuck@example.org")
+    # Ids that fall on two partitions: on one, the stuck mail would hold the commit back.
+    await office.ask("stuck@example.org", challenge_id="stuck")
 
     async with office.worker() as worker:
         await eventually(lambda: _requested(office, 4))
-        await office.ask("slow@example.org")
+        await office.ask("slow@example.org", challenge_id="slow")
         await asyncio.sleep(0.5)
         started = time.monotonic()
         assert await worker.stop() == 0
@@ -31,8 +33,11 @@ async def test_sigterm_finishes_what_is_in_flight_and_leaves_what_waits(
         assert office.sendgrid.mailbox.count("slow@example.org") == 1
 
     office.sendgrid.faults.remove(stuck)
-    async with office.worker():
+    async with office.worker() as worker:
         await office.mail_to("stuck@example.org")
+        await worker.shows("gatepost_mails_delivered_total", 1)
+        # What was finished during the stop is committed, and does not come again.
+        assert await worker.metric("gatepost_mails_skipped_total") == 0
     assert (office.sendgrid.mailbox.count(), office.sendgrid.mailbox.doubled) == (2, 0)
 
 
@@ -55,6 +60,26 @@ async def test_a_killed_worker_loses_nothing_and_doubles_what_was_in_flight_at_m
     for one in asked:
         mails = [MailView.of(mail) for mail in office.sendgrid.mailbox.newest(one.event.address)]
         assert {mail.code for mail in mails} == {one.code}
+
+
+async def test_brokers_that_hang_make_it_unready_and_cannot_hold_a_stop(
+    office_with_own_kafka: tuple[PostOffice, Part],
+) -> None:
+    office, kafka = office_with_own_kafka
+    await office.ask("before@example.org")
+
+    async with office.worker() as worker:
+        await office.mail_to("before@example.org")
+        assert (await worker.get("/health/ready"))[0] == 200
+        kafka.freeze()
+        status, text = await worker.get("/health/ready")
+        assert (status, "kafka" in text) == (503, True)
+        assert (await worker.get("/health/live"))[0] == 200
+
+        started = time.monotonic()
+        assert await worker.stop() == 0
+        assert time.monotonic() - started < 10
+        assert "Traceback" not in worker.log
 
 
 async def _requested(office: PostOffice, count: int) -> bool:
