@@ -84,8 +84,8 @@ class Assembly:
         await connections.open()
         upkeep = [
             asyncio.create_task(keep_costs(connections.db, self.passwords)),
-            # A client's first message costs up to a second: let it be nobody's registration.
-            asyncio.create_task(connections.kafka.check()),
+            # Also warms Kafka's client up: its first call costs up to a second.
+            asyncio.create_task(self.checkup.tell()),
         ]
         if self.keyring.algorithm != "HS256":
             keys = keep_keys(connections.db, self.keyring, self.master_key)
@@ -93,7 +93,6 @@ class Assembly:
         try:
             yield
         finally:
-            self.checkup.stopping = True
             for task in upkeep:
                 task.cancel()
             await asyncio.gather(*upkeep, return_exceptions=True)
@@ -139,7 +138,7 @@ def assemble(settings: Settings) -> Assembly:
         ),
         profile=Profile(db),
         tokens=tokens,
-        checkup=Checkup(db, (db.breaker, redis.breaker, connections.kafka)),
+        checkup=Checkup(db, redis, connections.kafka),
         registry=CollectorRegistry(),
     )
 

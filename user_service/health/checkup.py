@@ -6,18 +6,23 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+import structlog
 from msgspec import Struct
 
 from user_service.errors import Unavailable
 from user_service.storage.breaker import Breaker
 from user_service.storage.migrate import is_current
 from user_service.storage.postgres import Database
+from user_service.storage.redis import RedisStore
 
 FRESH_SECONDS = 1.0
+WELL = {"up", "applied"}
+
+log = structlog.get_logger()
 
 
 class Finding(Struct, frozen=True):
-    """`parts` maps each dependency to up or down."""
+    """`parts` maps each dependency to up, down or what else is wrong with it."""
 
     ready: bool
     parts: dict[str, str]
@@ -26,8 +31,8 @@ class Finding(Struct, frozen=True):
 @dataclass(slots=True)
 class Checkup:
     db: Database
-    breakers: tuple[Breaker, ...]
-    stopping: bool = False
+    redis: RedisStore
+    kafka: Breaker
     _finding: Finding | None = None
     _found_at: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -39,13 +44,26 @@ class Checkup:
                 self._found_at = time.monotonic()
         return self._finding
 
+    async def tell(self) -> None:
+        """Log what is not well, once, at the start."""
+        finding = await self.find()
+        for part, state in finding.parts.items():
+            if state not in WELL:
+                log.warning("part_not_well", part=part, state=state)
+
     async def _ask(self) -> Finding:
-        answers = await asyncio.gather(*(breaker.check() for breaker in self.breakers))
-        names = (breaker.name for breaker in self.breakers)
-        parts = {name: "up" if up else "down" for name, up in zip(names, answers, strict=True)}
-        parts["migrations"] = "applied" if await self._migrated() else "missing"
-        ready = parts["postgres"] == "up" and parts["migrations"] == "applied"
-        return Finding(ready and not self.stopping, parts)
+        postgres, redis, kafka = await asyncio.gather(
+            self.db.breaker.check(), self.redis.breaker.check(), self.kafka.check()
+        )
+        migrated = postgres and await self._migrated()
+        weakness = await self._redis_weakness() if redis else None
+        parts = {
+            "postgres": "up" if postgres else "down",
+            "migrations": "applied" if migrated else "missing",
+            "redis": (weakness or "up") if redis else "down",
+            "kafka": "up" if kafka else "down",
+        }
+        return Finding(ready=migrated, parts=parts)
 
     async def _migrated(self) -> bool:
         try:
@@ -53,3 +71,9 @@ class Checkup:
                 return await is_current(tx)
         except Unavailable:
             return False
+
+    async def _redis_weakness(self) -> str | None:
+        try:
+            return await self.redis.weakness()
+        except Unavailable:
+            return "down"

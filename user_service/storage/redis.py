@@ -62,6 +62,16 @@ class RedisStore:
         """A server that is full, or a replica, still answers a PING."""
         await self._client.set("probe", "", px=1)
 
+    async def weakness(self) -> str | None:
+        """Why a crash of Redis could lose what it has acknowledged, or None when it could not."""
+        persistence = await self.command("INFO", "persistence")
+        memory = await self.command("INFO", "memory")
+        if not persistence.get("aof_enabled"):
+            return "appendonly is off: a crash loses open registrations and counts"
+        if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
+            return "maxmemory-policy is not noeviction: registrations may be evicted"
+        return None
+
     async def close(self) -> None:
         await self.breaker.close()
         await self._client.aclose()
