@@ -23,21 +23,31 @@ from user_service.storage.redis import RedisStore, Script
 
 ADMIT = Script(Path(__file__).with_name("password_attempts.lua"))
 FAIL = Script(Path(__file__).with_name("password_failure.lua"))
+SUCCEED = Script(Path(__file__).with_name("password_success.lua"))
 
 FREE_FAILURES = 5
 FIRST_WAIT = 30
 LONGEST_WAIT = 3600
 LONGEST_WAIT_OVER_ALL = 30
 MEMORY = 15 * 60
+# No request is answered later than this.
+LONGEST_LOGIN = 3
 
 
 class PasswordAttempts(Protocol):
+    """Guesses that arrive at once are all admitted, so each is judged again by its outcome."""
+
     async def admit(self, identifier: str, client: Client) -> int:
-        """How many failures stand recorded; raises TooManyRequests before any hash is made."""
+        """How many others failed or are under way: if any, a success has to be recorded.
 
-    async def failed(self, identifier: str, client: Client) -> None: ...
+        Raises TooManyRequests before any hash is made.
+        """
 
-    async def succeeded(self, identifier: str, client: Client) -> None: ...
+    async def failed(self, identifier: str, client: Client) -> None:
+        """Record it; raises TooManyRequests when others began a wait meanwhile."""
+
+    async def succeeded(self, identifier: str, client: Client) -> None:
+        """Forget the failures; raises TooManyRequests when others began a wait meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +62,31 @@ class SharedAttempts:
         network = self.pseudonym(client.network)
         keys = [f"rate:login:{rate.seconds}:{network}" for rate in self.rates]
         budgets = [figure for rate in self.rates for figure in (rate.count, rate.seconds * 1000)]
-        wait, recorded = await self.redis.run(
-            ADMIT, [*self._keys(identifier, client), *keys], *budgets
+        under_way = f"logins:{self.pseudonym(identifier)}"
+        wait, others = await self.redis.run(
+            ADMIT,
+            [*self._keys(identifier, client), under_way, *keys],
+            *(LONGEST_LOGIN * 1000, *budgets),
         )
         if wait:
             raise TooManyRequests(wait / 1000)
-        return int(recorded)
+        return int(others)
 
     async def failed(self, identifier: str, client: Client) -> None:
         waits = (FIRST_WAIT, LONGEST_WAIT, LONGEST_WAIT_OVER_ALL, MEMORY)
-        await self.redis.run(
+        wait = await self.redis.run(
             FAIL,
             self._keys(identifier, client),
             FREE_FAILURES,
             *(seconds * 1000 for seconds in waits),
         )
+        if wait:
+            raise TooManyRequests(wait / 1000)
 
     async def succeeded(self, identifier: str, client: Client) -> None:
-        await self.redis.command("DEL", *self._keys(identifier, client))
+        wait = await self.redis.run(SUCCEED, self._keys(identifier, client))
+        if wait:
+            raise TooManyRequests(wait / 1000)
 
     def _keys(self, identifier: str, client: Client) -> list[str]:
         name = self.pseudonym(identifier)
@@ -111,9 +128,13 @@ class LocalAttempts:
         for rate, budget in budgets:
             budget.blocked_until = max(budget.blocked_until, now) + rate.seconds / rate.count
             budget.forgotten_at = budget.blocked_until
-        return max(tally.count for tally in failures)
+        under_way = self._tally(("logins", identifier))
+        under_way.count += 1
+        under_way.forgotten_at = now + LONGEST_LOGIN
+        return max(tally.count for tally in failures) + under_way.count - 1
 
     async def failed(self, identifier: str, client: Client) -> None:
+        self._require_no_wait(identifier, client)
         now = self.clock()
         for key, longest in self._failure_keys(identifier, client):
             tally = self._tally(key)
@@ -124,8 +145,15 @@ class LocalAttempts:
             tally.forgotten_at = max(now, tally.blocked_until) + MEMORY
 
     async def succeeded(self, identifier: str, client: Client) -> None:
+        self._require_no_wait(identifier, client)
         for key, _ in self._failure_keys(identifier, client):
             self._tallies.pop(key, None)
+
+    def _require_no_wait(self, identifier: str, client: Client) -> None:
+        keys = self._failure_keys(identifier, client)
+        wait = max(self._tally(key).blocked_until for key, _ in keys) - self.clock()
+        if wait > 0:
+            raise TooManyRequests(wait)
 
     def _failure_keys(
         self, identifier: str, client: Client
@@ -137,7 +165,7 @@ class LocalAttempts:
 
     def _tally(self, key: tuple[str, ...]) -> Tally:
         tally = self._tallies.get(key)
-        if tally is None or tally.forgotten_at < self.clock():
+        if tally is None or tally.forgotten_at <= self.clock():
             tally = self._tallies[key] = Tally(forgotten_at=self.clock() + MEMORY)
         self._tallies.move_to_end(key)
         if len(self._tallies) > self.most:

@@ -46,14 +46,14 @@ class Login:
         self, identifier: Identifier, password: str, client: Client, device: Device
     ) -> LoggedIn:
         """A new session of the account; raises WrongCredentials, TooManyRequests, Unavailable."""
-        failures = await self.attempts.admit(identifier.value, client)
+        others = await self.attempts.admit(identifier.value, client)
         async with self.db.connection() as tx:
             found = await account_store.credentials(tx, identifier.kind, identifier.value)
         account = await self._verified(found, identifier.value, password)
         if account is None:
             await self.attempts.failed(identifier.value, client)
             raise WrongCredentials
-        if failures:
+        if others:
             await self.attempts.succeeded(identifier.value, client)
         return await self._open(account, password, device)
 
