@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,6 +114,16 @@ class Environment:
         """A comma-separated list without empty items."""
         value = self.text(name, default)
         return tuple(item.strip() for item in value.split(",") if item.strip())
+
+    def parts_of(self, name: str, url: str) -> SplitResult:
+        """A URL taken apart; one that cannot be is a problem, and has no parts."""
+        try:
+            parts = urlsplit(url)
+            _ = parts.port  # raises where it is no number
+        except ValueError:
+            self.problem(f"{name} holds a URL that cannot be read.")
+            return urlsplit("")
+        return parts
 
     def finish(self) -> None:
         """Raise `UnsafeSettings` with every problem met so far, if there was one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import redis.asyncio
 from msgspec import Struct
@@ -73,7 +73,7 @@ def _url(env: Environment) -> str:
     host = env.text("REDIS_HOST", "")
     password = env.secret("REDIS_PASSWORD", "")
     port = env.integer("REDIS_PORT", 6379, least=1, most=65535)
-    if url and urlsplit(url).scheme not in ("redis", "rediss"):
+    if url and env.parts_of("REDIS_URL", url).scheme not in ("redis", "rediss"):
         env.problem("REDIS_URL must start with redis:// or rediss://.")
     if not url and not host:
         env.problem("REDIS_URL (or REDIS_HOST and REDIS_PORT) is not set.")

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, cast
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -80,7 +79,7 @@ def settings_from(env: Environment) -> Settings:
         audience=env.text("TOKEN_AUDIENCE", "gatepost"),
         access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, least=1, most=1440),
         session_days=env.integer("SESSION_DAYS", 30, least=1, most=365),
-        metrics_token=env.secret("METRICS_TOKEN", ""),
+        metrics_token=env.key("METRICS_TOKEN", ""),
         unbound_verify=cast("Literal['single', 'never']", unbound),
         least_password=env.integer("PASSWORD_MIN_LENGTH", 8, least=8, most=64),
         argon_cost=ArgonCost.read(env),
@@ -100,7 +99,7 @@ def _cores() -> int:
 
 def _public_base_url(env: Environment) -> str:
     url = env.text("PUBLIC_BASE_URL", "http://localhost:3000" if env.development else None)
-    parts = urlsplit(url)
+    parts = env.parts_of("PUBLIC_BASE_URL", url)
     if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
         env.problem("PUBLIC_BASE_URL must read https://auth.example.org.")
     elif url and parts.scheme == "http" and not env.development:
@@ -131,7 +130,8 @@ def _networks(env: Environment, name: str) -> tuple[Network, ...]:
 def _origins(env: Environment) -> tuple[str, ...]:
     origins = env.items("CORS_ORIGINS")
     for origin in origins:
-        parts = urlsplit(origin)
-        if f"{parts.scheme}://{parts.netloc}" != origin:
+        parts = env.parts_of("CORS_ORIGINS", origin)
+        # No patterns: a page that anybody may put under one could read what its visitors do here.
+        if f"{parts.scheme}://{parts.netloc}" != origin or "*" in origin:
             env.problem(f"CORS_ORIGINS holds {origin!r}; an origin reads https://app.example.org.")
     return origins
