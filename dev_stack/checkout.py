@@ -13,7 +13,7 @@ from dev_stack.part import PartFailed
 @contextmanager
 def lock(home: Path) -> Iterator[None]:
     """Hold `home`, which is created if need be; raises PartFailed when a running stack has it."""
-    home.mkdir(exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import rich_click as click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dev_stack import checkout, environment, parts, services, unprivileged, walkthrough
@@ -22,44 +24,54 @@ from dev_stack.kafka_jars import NoKafka
 from dev_stack.part import REPOSITORY, Part, PartFailed
 from dev_stack.ports import is_free
 
-HOME = REPOSITORY / ".stack"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 console = Console()
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    default=REPOSITORY / ".stack",
+    help="Where the data, the logs and the secrets lie; .stack/ of this checkout by default.",
+)
 
 
 @click.command()
-def run() -> None:
+@home_option
+def run(home: Path) -> None:
     """Start the whole stack, walk one registration through it, and stay up."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
     try:
-        _run()
+        _run(home)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except (PartFailed, NoKafka, walkthrough.WalkthroughFailed) as failure:
-        console.print(f"[bold red]Failed.[/] {failure}", highlight=False)
+        console.print(
+            f"[bold red]Failed.[/] {escape(str(failure))}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)
 
 
 @click.command()
-def clean() -> None:
+@home_option
+def clean(home: Path) -> None:
     """Delete what `run` has kept: data, logs and secrets."""
     try:
-        with checkout.lock(HOME):
-            unprivileged.remove(HOME)
+        with checkout.lock(home):
+            unprivileged.remove(home)
     except PartFailed as failure:
         raise click.ClickException(str(failure)) from None
 
 
-def _run() -> None:
+def _run(home: Path) -> None:
     began = time.monotonic()
     with ExitStack() as cleanup:
-        cleanup.enter_context(checkout.lock(HOME))
+        cleanup.enter_context(checkout.lock(home))
+        _require_free_ports()
         try:
-            running, variables = _start(cleanup)
+            running, variables = _start(home, cleanup)
             _walk_through(variables)
-            _print_addresses(variables, running, time.monotonic() - began)
+            _print_addresses(home, variables, running, time.monotonic() - began)
             _watch(running)
         finally:
             # A second Ctrl-C would leave behind what is not stopped yet.
@@ -68,23 +80,22 @@ def _run() -> None:
             console.print("\nStopping.")
 
 
-def _start(cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
+def _start(home: Path, cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
     """Start all parts in order, each to be stopped by `cleanup`."""
-    _require_free_ports()
-    _empty_logs()
+    _empty_logs(home)
     with _step("Starting Postgres, Valkey and Kafka"):
-        stack = cleanup.enter_context(parts.durable(HOME, console.print))
-    variables = environment.of_services(HOME, stack.variables)
+        stack = cleanup.enter_context(parts.durable(home, console.print))
+    variables = environment.of_services(home, stack.variables)
     running = list(stack.parts.values())
     if environment.mailbox_url(variables):
-        stand_in = services.mail_stand_in(HOME, variables)
+        stand_in = services.mail_stand_in(home, variables)
         cleanup.callback(stand_in.stop)
         with _step("Starting the stand-in for SendGrid"):
             stand_in.start()
         running.append(stand_in)
     with _step("Applying migrations and topics"):
-        services.migrate(HOME, variables)
-    gatepost = services.gatepost(HOME, variables)
+        services.migrate(home, variables)
+    gatepost = services.gatepost(home, variables)
     cleanup.callback(_at_once, Part.stop, gatepost)
     with _step("Starting the user service, its worker and the email service"):
         _at_once(Part.start, gatepost)
@@ -98,9 +109,9 @@ def _require_free_ports() -> None:
             raise PartFailed(f"Port {port} is in use: stop what has it, or set {setting}.")
 
 
-def _empty_logs() -> None:
-    shutil.rmtree(HOME / "logs", ignore_errors=True)
-    (HOME / "logs").mkdir()
+def _empty_logs(home: Path) -> None:
+    shutil.rmtree(home / "logs", ignore_errors=True)
+    (home / "logs").mkdir()
 
 
 def _at_once(act: Callable[[Part], None], on: list[Part]) -> None:
@@ -124,7 +135,9 @@ def _walk_through(variables: Mapping[str, str]) -> None:
     asyncio.run(walkthrough.walk(f"http://127.0.0.1:{variables['PORT']}", mailbox, console))
 
 
-def _print_addresses(variables: Mapping[str, str], running: list[Part], seconds: float) -> None:
+def _print_addresses(
+    home: Path, variables: Mapping[str, str], running: list[Part], seconds: float
+) -> None:
     base = f"http://127.0.0.1:{variables['PORT']}"
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_row("API docs", f"{base}/docs")
@@ -134,7 +147,7 @@ def _print_addresses(variables: Mapping[str, str], running: list[Part], seconds:
     for part in running:
         if part.name in ("Postgres", "Valkey", "Kafka"):
             table.add_row(part.name, part.url)
-    table.add_row("Data and logs", ".stack/ [dim](`make clean` deletes them)[/]")
+    table.add_row("Data and logs", f"{home} [dim](`make clean` deletes them)[/]")
     table.add_row("Try", "make demo N=1000 [dim](in another terminal)[/]")
     table.add_row("Stop", "Ctrl-C")
     console.print(f"\n[bold]Gatepost is up[/] [dim]after {seconds:.1f} s[/]\n", highlight=False)

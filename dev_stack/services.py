@@ -42,7 +42,7 @@ def gatepost(home: Path, environment: Environment) -> list[Part]:
     ports = [int(environment[f"{name}PORT"]) for name in ("", "WORKER_PROBE_", "EMAIL_PROBE_")]
     return [
         _part("User service", "user_service serve", home, environment, ports[0], _is_ready),
-        _part("Worker", "user_service worker", home, environment, ports[1], _is_running),
+        _part("Worker", "user_service worker", home, environment, ports[1], _is_ready),
         _part("Email service", "email_service run", home, environment, ports[2], _is_ready),
     ]
 
@@ -71,10 +71,6 @@ def _part(
 
 def _accepts(part: Part) -> bool:
     return answers(part.port)
-
-
-def _is_running(part: Part) -> bool:
-    return part.running
 
 
 def _is_ready(part: Part) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dev_stack.demo.journey import STEPS, Tally
@@ -45,7 +46,7 @@ def show(console: Console, people: int, tally: Tally, mails: Deliveries, seconds
     console.print(counts)
     console.print(_times(tally))
     for problem, count in tally.problems.most_common(5):
-        console.print(f"[red]{count} ×[/] {problem}", highlight=False)
+        console.print(f"[red]{count} ×[/] {escape(problem)}", highlight=False)
 
 
 def _times(tally: Tally) -> Table:
