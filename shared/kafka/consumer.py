@@ -56,7 +56,8 @@ class Consumer:
             "enable.auto.offset.store": False,
             "enable.auto.commit": True,
             "auto.commit.interval.ms": 1000,
-            "session.timeout.ms": 10_000,
+            # What a killed member held is taken over after this; brokers allow no less.
+            "session.timeout.ms": 6_000,
             "max.poll.interval.ms": 60_000,
         }
         self._handle = handle
