@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,6 +17,10 @@ from tests.user_service.barrage import Shot, at_once
 pytestmark = pytest.mark.anyio
 
 VERIFY = "/api/auth/verify-otp"
+WRONG = (400, "wrong_code")
+SPENT = (429, "guesses_spent")
+# What a thousand at once may be answered where the machine has other work besides.
+OVERRUN = (503, "unavailable")
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +31,8 @@ def crowd(corner: Corner) -> Iterator[ServiceProcess]:
         yield crowd
 
 
-async def guess_at_once(
-    crowd: ServiceProcess, mailroom: Mailroom, guesses: int
-) -> Counter[tuple[int, str]]:
-    """Fire as many different wrong codes at one attempt, then check that the right one is late."""
+async def require_five_evaluated(crowd: ServiceProcess, mailroom: Mailroom, guesses: int) -> None:
+    """Fire as many different wrong codes at one attempt, then find that the right one is late."""
     person = Person()
     async with crowd.client() as client:
         registration_id = await register(client, person)
@@ -37,27 +40,32 @@ async def guess_at_once(
         wrong_codes = [f"{(int(code) + 1 + i) % 10**6:06}" for i in range(guesses)]
         named = {"email": person.email, "registration_id": registration_id}
         shots = [Shot(VERIFY, {**named, "otp": otp}, person.network) for otp in wrong_codes]
-        hits = await at_once(crowd, shots)
+        outcomes = Counter((hit.status, hit.code) for hit in await at_once(crowd, shots))
+        assert set(outcomes) <= {WRONG, SPENT, OVERRUN}
+        assert outcomes[WRONG] <= 5
+        if not outcomes[OVERRUN]:
+            assert outcomes[WRONG] == 5
 
-        late = await verify(client, person, registration_id, code)
-    assert outcome(late) == (429, "guesses_spent")
-    return Counter((hit.status, hit.code) for hit in hits)
+        for _ in range(5):
+            late = await verify(client, person, registration_id, code)
+            if outcome(late) != OVERRUN:
+                break
+            await asyncio.sleep(int(late.headers["retry-after"]))
+    assert outcome(late) == SPENT
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 async def test_of_a_thousand_parallel_wrong_codes_five_are_evaluated(
     crowd: ServiceProcess, mailroom: Mailroom, repeat: int
 ) -> None:
-    outcomes = await guess_at_once(crowd, mailroom, 1000)
-    assert outcomes == {(400, "wrong_code"): 5, (429, "guesses_spent"): 995}
+    await require_five_evaluated(crowd, mailroom, 1000)
 
 
 async def test_of_fifty_parallel_wrong_codes_five_are_evaluated_twenty_times_over(
     crowd: ServiceProcess, mailroom: Mailroom
 ) -> None:
     for _ in range(20):
-        outcomes = await guess_at_once(crowd, mailroom, 50)
-        assert outcomes == {(400, "wrong_code"): 5, (429, "guesses_spent"): 45}
+        await require_five_evaluated(crowd, mailroom, 50)
 
 
 async def test_guesses_from_all_networks_count_together(

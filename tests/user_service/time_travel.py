@@ -42,6 +42,7 @@ def let_pass(corner: Corner, seconds: float) -> None:
 
 
 def count_keys(corner: Corner, pattern: str) -> int:
+    """How many there are; some may expire at any moment, so only more than before tells."""
     with redis.Redis.from_url(corner.redis_url) as connection:
         return sum(1 for _ in connection.scan_iter(pattern, count=1000))
 
