@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
@@ -98,7 +98,8 @@ class Database:
             await transaction.commit()
 
     async def _give_up(self, connection: Transaction) -> None:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # lost, so the pool has it back already
+            connection.terminate()
         await self._pool.release(connection)
 
     async def ping(self) -> None:
