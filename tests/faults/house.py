@@ -58,7 +58,7 @@ class House:
             proxied = kafka.ProxiedListener(listener, kafka_wire.port)
             with ThreadPoolExecutor() as pool:
                 starts = (
-                    pool.submit(postgres.start, home, durable=False),
+                    pool.submit(postgres.start, home),
                     pool.submit(valkey.start, home),
                     pool.submit(kafka.start, home, proxied=proxied),
                 )
