@@ -96,4 +96,5 @@ def _is_ready(part: Part) -> bool:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return False
-    return lines[0] == str(part.pid) and lines[-1].strip() == "ready"
+    # Empty for a moment while it is written.
+    return lines[:1] == [str(part.pid)] and lines[-1].strip() == "ready"
