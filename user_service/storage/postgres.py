@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
+from user_service.errors import Unavailable
 from user_service.settings.database import PostgresConnection
 from user_service.storage.breaker import Breaker
 
@@ -71,6 +72,7 @@ class Database:
             await self._give_up(connection)
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 await self._pool.expire_connections()  # the primary has moved
+                raise Unavailable("postgres") from error  # it still answers whoever reads
             raise self.breaker.failed(error) from error
         except asyncio.CancelledError:
             # A deadline: the statement may still run, and a release would wait for its end.
