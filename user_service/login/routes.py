@@ -8,16 +8,7 @@ from litestar import Controller, Request, post
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
 
-from user_service.errors import (
-    BodyTooLarge,
-    InvalidFields,
-    NotJson,
-    OriginRefused,
-    Overloaded,
-    TooManyRequests,
-    Unavailable,
-    WrongCredentials,
-)
+from user_service.errors import InvalidFields, Overloaded, WrongCredentials
 from user_service.identity.addresses import canonical_address
 from user_service.identity.names import canonical_username
 from user_service.identity.session_store import Device
@@ -26,7 +17,7 @@ from user_service.web.answers import Success, User
 from user_service.web.exchange import exchange_of
 from user_service.web.fields import Email, Password, Username
 from user_service.web.injected import Injected
-from user_service.web.problems import documented
+from user_service.web.problems import EVERY_POST, documented
 
 LONGEST_USER_AGENT = 256
 
@@ -64,16 +55,7 @@ class LoginRoutes(Controller):
         "/login",
         status_code=HTTP_200_OK,
         summary="Log in with an email address or a username",
-        responses=documented(
-            BodyTooLarge,
-            InvalidFields,
-            NotJson,
-            OriginRefused,
-            Overloaded,
-            TooManyRequests,
-            Unavailable,
-            WrongCredentials,
-        ),
+        responses=documented(*EVERY_POST, Overloaded, WrongCredentials),
     )
     async def login(
         self, request: Request[Any, Any, Any], data: LoginRequest, login: Injected[Login]

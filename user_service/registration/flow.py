@@ -63,6 +63,16 @@ class Registration:
     policy: PasswordPolicy
     unbound_verify: Literal["single", "never"]
 
+    @property
+    def lifetime(self) -> int:
+        """Seconds for which an attempt takes codes."""
+        return self.challenges.times.challenge
+
+    @property
+    def resend_seconds(self) -> int:
+        """Seconds after a mail until its address may be sent another."""
+        return self.limits.mail_interval
+
     def candidate(self, name: str, email: str, password: str, username: str | None) -> Candidate:
         """Raises InvalidFields."""
         candidate = Candidate(

@@ -10,16 +10,10 @@ from msgspec import Meta, Struct
 
 from user_service.errors import (
     AddressTaken,
-    BodyTooLarge,
     CodeExpired,
     GuessesSpent,
-    InvalidFields,
-    NotJson,
-    OriginRefused,
     Overloaded,
     RegistrationIdRequired,
-    TooManyRequests,
-    Unavailable,
     UsernameTaken,
     WrongCode,
 )
@@ -30,13 +24,11 @@ from user_service.web.cookies import RegistrationCookie
 from user_service.web.exchange import Exchange, exchange_of
 from user_service.web.fields import Email, Password, Username
 from user_service.web.injected import Injected
-from user_service.web.problems import documented
+from user_service.web.problems import EVERY_POST, documented
 
 AnyRequest = Request[Any, Any, Any]
 
 RegistrationId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{32}$", max_length=32)]
-RESEND_SECONDS = 60
-EVERY_POST = (BodyTooLarge, InvalidFields, NotJson, OriginRefused, TooManyRequests, Unavailable)
 
 
 class RegisterRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +74,9 @@ class RegistrationRoutes(Controller):
     ) -> Response[Success[Started]]:
         candidate = registration.candidate(data.name, data.email, data.password, data.username)
         exchange = exchange_of(request.scope)
-        return _started(await registration.start(candidate, exchange.client), exchange)
+        return _started(
+            await registration.start(candidate, exchange.client), registration, exchange
+        )
 
     @post(
         "/resend-otp",
@@ -100,7 +94,8 @@ class RegistrationRoutes(Controller):
         registration_id = _named(request, data.registration_id)
         if registration_id is None:
             raise RegistrationIdRequired
-        return _started(await registration.resend(registration_id, exchange.client), exchange)
+        issued = await registration.resend(registration_id, exchange.client)
+        return _started(issued, registration, exchange)
 
     @post(
         "/verify-otp",
@@ -132,11 +127,13 @@ def _named(request: AnyRequest, in_body: str | None) -> str | None:
     return in_body or request.cookies.get(cookie.name) or None
 
 
-def _started(issued: Issued, exchange: Exchange) -> Response[Success[Started]]:
+def _started(
+    issued: Issued, registration: Registration, exchange: Exchange
+) -> Response[Success[Started]]:
     cookie = RegistrationCookie(secure=exchange.https)
     expires_in = (issued.expires_at - issued.issued_at) // 1000
-    started = Started(issued.challenge_id, expires_in, RESEND_SECONDS)
+    started = Started(issued.challenge_id, expires_in, registration.resend_seconds)
     return Response(
         Success("A code is on its way if the address can receive mail.", started),
-        cookies=[cookie.holding(issued.challenge_id, 1800)],
+        cookies=[cookie.holding(issued.challenge_id, registration.lifetime)],
     )

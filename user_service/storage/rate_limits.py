@@ -44,6 +44,12 @@ class RateLimits:
     limits: Limits
     pseudonym: Callable[[str], str]
 
+    @property
+    def mail_interval(self) -> int:
+        """Seconds that lie between two mails to an address at least."""
+        rates = self.limits.address_site + self.limits.address_all
+        return max((rate.seconds for rate in rates if rate.count == 1), default=0)
+
     async def spend(self, action: str, client: Client) -> None:
         """Take one request from the network's budget for `action`; raises TooManyRequests."""
         await self._spend(action, client, log="", share="")

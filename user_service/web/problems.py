@@ -11,7 +11,15 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
-from user_service.errors import BodyTooLarge, InvalidFields, Refusal
+from user_service.errors import (
+    BodyTooLarge,
+    InvalidFields,
+    NotJson,
+    OriginRefused,
+    Refusal,
+    TooManyRequests,
+    Unavailable,
+)
 from user_service.web.answers import FieldError, Problem
 from user_service.web.exchange import Exchange, exchange_of
 
@@ -50,6 +58,17 @@ class InternalError(Refusal):
     title = "Internal error"
     detail = "Something went wrong on our side. The request id leads us to it."
 
+
+# What any request with a body may be refused with.
+EVERY_POST = (
+    BodyTooLarge,
+    InvalidFields,
+    MalformedBody,
+    NotJson,
+    OriginRefused,
+    TooManyRequests,
+    Unavailable,
+)
 
 BY_STATUS: dict[int, type[Refusal]] = {404: NotFound, 405: MethodNotAllowed}
 
