@@ -46,6 +46,30 @@ def _migrate(variables: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
+async def _all_at_once(variables: dict[str, str], many: int) -> list[tuple[int, str]]:
+    """Hold all of them at their first statement, let go, and return how each ended."""
+    holder = await asyncpg.connect(variables["DATABASE_URL"])
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("CREATE TABLE applied_migrations (number integer)")
+    processes = [_migrate(variables) for _ in range(many)]
+    waiting = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """
+    async with asyncio.timeout(30):
+        while await _count(variables["DATABASE_URL"], waiting) < many:  # noqa: ASYNC110 - other processes wait
+            await asyncio.sleep(0.05)
+    await transaction.rollback()
+    await holder.close()
+    return [await asyncio.to_thread(_ended, process) for process in processes]
+
+
+async def _count(url: str, query: str) -> int:
+    count: int = (await _run(url, query))[0][0]
+    return count
+
+
 def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     output, _ = process.communicate(timeout=60)
     return process.returncode, output
@@ -53,7 +77,7 @@ def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 def test_several_instances_may_migrate_at_once(empty: dict[str, str]) -> None:
     prefixed = empty | {"KAFKA_TOPIC_PREFIX": f"{uuid.uuid4().hex}-"}
-    ended = [_ended(process) for process in [_migrate(prefixed) for _ in range(4)]]
+    ended = asyncio.run(_all_at_once(prefixed, 4))
     assert [code for code, _ in ended] == [0] * 4, ended
     together = "".join(output for _, output in ended)
     applied = asyncio.run(

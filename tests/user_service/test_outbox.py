@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, cast
 
+import asyncpg
 import confluent_kafka
 import pytest
 
@@ -163,6 +164,28 @@ def test_events_are_cloud_events_of_one_id_each(
 def _headers(record: confluent_kafka.Message) -> dict[str, str]:
     pairs = cast("list[tuple[str, bytes]]", record.headers())
     return {name: value.decode() for name, value in pairs}
+
+
+def test_two_workers_never_relay_at_the_same_time(
+    corner: Corner, ear: Ear, workers: list[subprocess.Popen[bytes]]
+) -> None:
+    # So that both would have to take these events: their acknowledgement is held up for a while.
+    key = str(uuid.uuid4())
+    asyncio.run(_held_up(corner, key, 5))
+    values = [json.loads(record.value() or b"") for record in ear.about(key, 5)]
+    assert values == [0, 1, 2, 3, 4]
+
+
+async def _held_up(corner: Corner, key: str, many: int) -> None:
+    connection = await asyncpg.connect(corner.database_url)
+    insert = "INSERT INTO outbox (topic, key, payload) VALUES ('user_logged_in', $1, $2)"
+    async with connection.transaction():
+        for number in range(many):
+            await connection.execute(insert, key, str(number))
+    async with connection.transaction():
+        await connection.execute("SELECT FROM outbox WHERE key = $1 FOR UPDATE", key)
+        await asyncio.sleep(1)
+    await connection.close()
 
 
 def test_what_was_acknowledged_a_week_ago_is_swept_and_nothing_younger(corner: Corner) -> None:
