@@ -99,6 +99,8 @@ def _redis(corner: Corner) -> bytes:
     dump = b""
     for key in client.scan_iter(count=1000):
         kind = client.type(key)
+        if kind == b"none":
+            continue  # it expired since the scan
         value: object = {
             b"hash": client.hgetall,
             b"string": client.get,
