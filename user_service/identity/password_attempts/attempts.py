@@ -1,0 +1,59 @@
+"""What every throttle of logins does, its figures, and which one counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from user_service.errors import Unavailable
+from user_service.storage.rate_limits import Client
+
+FREE_FAILURES = 5
+FIRST_WAIT = 30
+LONGEST_WAIT = 3600
+LONGEST_WAIT_OVER_ALL = 30
+MEMORY = 15 * 60
+# No request is answered later than this.
+LONGEST_LOGIN = 3
+
+
+class PasswordAttempts(Protocol):
+    """Guesses that arrive at once are all admitted, so each is judged again by its outcome."""
+
+    async def admit(self, identifier: str, client: Client) -> int:
+        """How many others failed or are under way: if any, a success has to be recorded.
+
+        Raises TooManyRequests before any hash is made.
+        """
+
+    async def failed(self, identifier: str, client: Client) -> None:
+        """Record it; raises TooManyRequests when others began a wait meanwhile."""
+
+    async def succeeded(self, identifier: str, client: Client) -> None:
+        """Forget the failures; raises TooManyRequests when others began a wait meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottledAttempts:
+    """Shared while Redis answers, local while it does not: a login needs no Redis."""
+
+    shared: PasswordAttempts
+    local: PasswordAttempts
+
+    async def admit(self, identifier: str, client: Client) -> int:
+        try:
+            return await self.shared.admit(identifier, client)
+        except Unavailable:
+            return await self.local.admit(identifier, client)
+
+    async def failed(self, identifier: str, client: Client) -> None:
+        try:
+            await self.shared.failed(identifier, client)
+        except Unavailable:
+            await self.local.failed(identifier, client)
+
+    async def succeeded(self, identifier: str, client: Client) -> None:
+        try:
+            await self.shared.succeeded(identifier, client)
+        except Unavailable:
+            await self.local.succeeded(identifier, client)

@@ -1,0 +1,68 @@
+"""The throttle in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from user_service.errors import TooManyRequests
+from user_service.identity.password_attempts.attempts import (
+    FIRST_WAIT,
+    FREE_FAILURES,
+    LONGEST_LOGIN,
+    LONGEST_WAIT,
+    LONGEST_WAIT_OVER_ALL,
+    MEMORY,
+)
+from user_service.settings.limits import Rates
+from user_service.storage.rate_limits import Client
+from user_service.storage.redis import RedisStore, Script
+
+SCRIPTS = Path(__file__).parent
+ADMIT = Script(SCRIPTS / "admit.lua")
+FAIL = Script(SCRIPTS / "fail.lua")
+SUCCEED = Script(SCRIPTS / "succeed.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAttempts:
+    """Counted in Redis, for all processes together."""
+
+    redis: RedisStore
+    rates: Rates
+    pseudonym: Callable[[str], str]
+
+    async def admit(self, identifier: str, client: Client) -> int:
+        network = self.pseudonym(client.network)
+        keys = [f"rate:login:{rate.seconds}:{network}" for rate in self.rates]
+        budgets = [figure for rate in self.rates for figure in (rate.count, rate.seconds * 1000)]
+        under_way = f"logins:{self.pseudonym(identifier)}"
+        wait, others = await self.redis.run(
+            ADMIT,
+            [*self._keys(identifier, client), under_way, *keys],
+            *(LONGEST_LOGIN * 1000, *budgets),
+        )
+        if wait:
+            raise TooManyRequests(wait / 1000)
+        return int(others)
+
+    async def failed(self, identifier: str, client: Client) -> None:
+        waits = (FIRST_WAIT, LONGEST_WAIT, LONGEST_WAIT_OVER_ALL, MEMORY)
+        wait = await self.redis.run(
+            FAIL,
+            self._keys(identifier, client),
+            FREE_FAILURES,
+            *(seconds * 1000 for seconds in waits),
+        )
+        if wait:
+            raise TooManyRequests(wait / 1000)
+
+    async def succeeded(self, identifier: str, client: Client) -> None:
+        wait = await self.redis.run(SUCCEED, self._keys(identifier, client))
+        if wait:
+            raise TooManyRequests(wait / 1000)
+
+    def _keys(self, identifier: str, client: Client) -> list[str]:
+        name = self.pseudonym(identifier)
+        return [f"failures:{name}:{self.pseudonym(client.network)}", f"failures:{name}"]
