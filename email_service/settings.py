@@ -141,7 +141,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             concurrency=env.integer("EMAIL_CONCURRENCY", 100, least=1, most=5000),
             probe_host=env.text("EMAIL_PROBE_HOST", "0.0.0.0"),  # noqa: S104
             probe_port=env.integer("EMAIL_PROBE_PORT", 3001, least=0, most=65535),
-            metrics_token=env.secret("METRICS_TOKEN", ""),
+            metrics_token=env.key("METRICS_TOKEN", ""),
         )
         env.finish()
         return settings

@@ -8,16 +8,22 @@ from uuid import UUID
 from shared.events import UserLoggedIn
 from shared.topics import USER_LOGGED_IN
 from user_service.identity import account_store, session_store
+from user_service.identity.account_store import RenewedHash
 from user_service.identity.session_store import Device
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
 
 async def open_session(
-    tx: Transaction, account_id: UUID, *, lifetime: timedelta, device: Device, new_hash: str | None
+    tx: Transaction,
+    account_id: UUID,
+    *,
+    lifetime: timedelta,
+    device: Device,
+    renewed: RenewedHash | None,
 ) -> UUID | None:
     """The new session's id, or None when the account was disabled or deleted meanwhile."""
-    version = await account_store.advance(tx, account_id, new_hash=new_hash)
+    version = await account_store.advance(tx, account_id, renewed=renewed)
     if version is None:
         return None
     session_id = await session_store.add(tx, account_id, lifetime, device)

@@ -23,7 +23,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 class Credentials(Struct, frozen=True):
     account: Account
-    password_hash: str | None
+    password_hash: str
     active: bool
 
 
@@ -110,19 +110,31 @@ async def credentials(
     return Credentials(account_of(row), row["password_hash"], row["active"]) if row else None
 
 
-async def advance(tx: Transaction, id: UUID, *, new_hash: str | None = None) -> int | None:
+class RenewedHash(Struct, frozen=True):
+    """The same password at today's cost, and the hash it was verified against."""
+
+    old: str
+    new: str
+
+
+async def advance(tx: Transaction, id: UUID, *, renewed: RenewedHash | None = None) -> int | None:
     """The version of this account's next event, or None when it is not active any more.
+
+    A renewed hash takes the place of the one it renews, never of a password set meanwhile.
 
     Locks the row until the transaction ends, so that an account's events are committed in order.
     """
     version: int | None = await tx.fetchval(
         """
-        UPDATE accounts SET version = version + 1, password_hash = coalesce($2, password_hash)
+        UPDATE accounts
+        SET version = version + 1,
+            password_hash = CASE password_hash WHEN $2 THEN $3 ELSE password_hash END
         WHERE id = $1 AND status = 'active'
         RETURNING version
         """,
         id,
-        new_hash,
+        renewed and renewed.old,
+        renewed and renewed.new,
     )
     return version
 
@@ -136,7 +148,6 @@ async def hash_costs_in_use(tx: Transaction) -> list[tuple[str, int]]:
         )
         SELECT split_part(password_hash, '$', 4) AS parameters, count(*) AS accounts
         FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
-        WHERE password_hash IS NOT NULL
         GROUP BY 1
         """
     )

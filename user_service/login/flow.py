@@ -13,7 +13,7 @@ from user_service.accounts.logged_in import open_session
 from user_service.errors import Overloaded, WrongCredentials
 from user_service.identity import account_store
 from user_service.identity.access_tokens import AccessTokens
-from user_service.identity.account_store import Account, Credentials
+from user_service.identity.account_store import Account, Credentials, RenewedHash
 from user_service.identity.password_attempts import PasswordAttempts
 from user_service.identity.passwords import Passwords
 from user_service.identity.session_store import Device
@@ -60,7 +60,7 @@ class Login:
     async def _verified(
         self, found: Credentials | None, identifier: str, password: str
     ) -> Credentials | None:
-        if found is None or found.password_hash is None:
+        if found is None:
             await self.passwords.verify_nobody(password, identifier)
             return None
         matches = await self.passwords.verify(password, found.password_hash)
@@ -68,18 +68,19 @@ class Login:
 
     async def _open(self, found: Credentials, password: str, device: Device) -> LoggedIn:
         account = found.account
-        new_hash = await self._renewed_hash(password, found.password_hash)
+        renewed = await self._renewed(password, found.password_hash)
         async with self.db.transaction() as tx:
             session_id = await open_session(
-                tx, account.id, lifetime=self.session_lifetime, device=device, new_hash=new_hash
+                tx, account.id, lifetime=self.session_lifetime, device=device, renewed=renewed
             )
         if session_id is None:
             raise WrongCredentials
         token = self.tokens.issue(subject=account.id, session=session_id)
         return LoggedIn(account, session_id, token)
 
-    async def _renewed_hash(self, password: str, stored: str | None) -> str | None:
+    async def _renewed(self, password: str, stored: str) -> RenewedHash | None:
         try:
-            return stored and await self.passwords.renewed(password, stored)
+            new = await self.passwords.renewed(password, stored)
         except Overloaded:
             return None  # the next login will do
+        return RenewedHash(stored, new) if new else None

@@ -85,4 +85,6 @@ def _rates(env: Environment, name: str, default: str) -> Rates:
             env.problem(f"{name} holds {item!r}; a rate reads 20/minute (or second, hour, day).")
         else:
             rates.append(Rate(int(match[1]), WINDOWS[match[2]]))
+    if not rates:
+        env.problem(f"{name} holds no rate; a limit cannot be left out.")
     return tuple(rates)

@@ -96,6 +96,10 @@ class Edge:
         headers += [header for header in HEADERS if header[0] not in names]
         if self.https:
             headers.append(HSTS)
+        # What this layer refuses by itself, a page of a listed origin must be able to read too.
+        origin = exchange.headers.get(b"origin")
+        if origin in self.origins and b"access-control-allow-origin" not in names:
+            headers += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
         headers.append((b"x-request-id", exchange.request_id.encode()))
         return headers
 

@@ -5,7 +5,7 @@ CREATE TABLE accounts (
     email         text NOT NULL UNIQUE,   -- canonical: lower-case local part, IDNA domain
     username      text UNIQUE,
     name          text NOT NULL,
-    password_hash text,                   -- Argon2id, PHC string
+    password_hash text NOT NULL,          -- Argon2id, PHC string
     status        text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
     version       bigint NOT NULL,        -- +1 with every event of this account
     created_at    timestamptz NOT NULL DEFAULT now()
