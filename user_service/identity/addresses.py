@@ -13,10 +13,6 @@ def canonical_address(typed: str, *, field: str = "email") -> str:
     Local parts outside ASCII are refused: case mapping has made one person's address into
     another's before (CVE-2019-19844).
     """
-    # The library folds compatibility characters in a local part before it looks; we do not.
-    local, _, _ = typed.rpartition("@")
-    if not local.isascii():
-        raise InvalidFields(**{field: "The part before the @ may hold ASCII characters only."})
     try:
         parsed = validate_email(
             typed, check_deliverability=False, allow_smtputf8=False, strict=True
