@@ -16,13 +16,17 @@ from shared.env import Environment
 OPERATION_SECONDS = 1.0
 
 
-class _NoticesResets:
-    """What redis-py overlooks: a reset leaves no end of file in the reader, but an exception."""
+class _NoticesLoss:
+    """What redis-py overlooks when it takes a connection from the pool.
+
+    A reset leaves no end of file in the reader, but an exception; and an end of file passes for a
+    notification of the server's.
+    """
 
     async def can_read(self) -> bool:
         reader = self._reader  # type: ignore[attr-defined]
-        if reader is not None and reader.exception() is not None:
-            raise ConnectionLost("reset while idle")  # the pool connects again
+        if reader is not None and (reader.exception() is not None or reader.at_eof()):
+            raise ConnectionLost("lost while idle")  # the pool connects again
         return bool(await super().can_read())  # type: ignore[misc]
 
     async def send_packed_command(self, *arguments: Any, **more: Any) -> None:
@@ -32,11 +36,11 @@ class _NoticesResets:
             raise ConnectionLost(str(error)) from error
 
 
-class _Plain(_NoticesResets, redis.asyncio.Connection):
+class _Plain(_NoticesLoss, redis.asyncio.Connection):
     pass
 
 
-class _Tls(_NoticesResets, redis.asyncio.SSLConnection):
+class _Tls(_NoticesLoss, redis.asyncio.SSLConnection):
     pass
 
 
