@@ -142,6 +142,25 @@ async def test_login_goes_on_with_a_throttle_of_its_own_and_profile_does_not_not
         await until(told, within=2)  # what was found is fresh for a second
 
 
+def restart(house: House) -> None:
+    house.redis.kill()
+    house.redis.start()
+
+
+@pytest.mark.parametrize(
+    "lose", [lambda house: house.redis_wire.reset(), restart], ids=["reset", "closed"]
+)
+async def test_connections_that_were_lost_while_idle_cost_no_request(
+    house: House, lose: Callable[[House], None]
+) -> None:
+    async with house.service.client() as client:
+        for _ in range(2):
+            answers = await asyncio.gather(*[ask_to_register(client, Person()) for _ in range(8)])
+            assert [answer.status_code for answer in answers] == [202] * 8
+            lose(house)
+            await asyncio.sleep(0.1)
+
+
 async def test_answers_still_belong_to_their_questions_after_a_hang(house: House) -> None:
     async with house.service.client() as client:
         people = [Person() for _ in range(8)]
