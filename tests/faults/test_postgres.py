@@ -117,6 +117,18 @@ async def test_everything_is_refused_in_time_and_works_again_with_the_whole_pool
         await assert_whole_pool(house, client, headers)
 
 
+async def test_a_few_callers_on_open_connections_are_enough_to_notice_a_hang(house: House) -> None:
+    ann = await member(house.service, house.mailroom)
+    async with house.service.client() as client:
+        headers = bearer(await log_in(client, ann))
+        await assert_whole_pool(house, client, headers)
+        house.postgres.freeze()
+        reads = [client.get("/api/auth/profile", headers=headers) for _ in range(3)]
+        assert max(await asyncio.gather(*map(refused, reads))) < ANSWER_SECONDS
+        known = [await refused(client.get("/api/auth/profile", headers=headers)) for _ in range(5)]
+        assert statistics.median(known) < KNOWN_OUTAGE_SECONDS
+
+
 async def assert_whole_pool(
     house: House, client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
@@ -190,9 +202,9 @@ async def test_read_only_postgres_refuses_writes_and_serves_profiles_until_it_wr
         await set_read_only(house, "on")
         try:
             down = house.service.log.count("dependency_down")
+            await refused(log_in(client, ann))
             for _ in range(4):
-                await refused(log_in(client, ann))
-            await refused(verify(client, newcomer, id, code))
+                await refused(verify(client, newcomer, id, code))
             profile = await client.get("/api/auth/profile", headers=headers)
             assert profile.status_code == 200
             # Not an outage: an open breaker would refuse whoever only reads.

@@ -92,6 +92,29 @@ async def test_a_kill_between_the_code_and_the_row_loses_nothing(
     await assert_registered_once(house, person)
 
 
+async def test_a_row_whose_attempt_could_not_be_settled_is_found_again(house: House) -> None:
+    ((person, id, code),) = await attempts_of(house, 1)
+    async with house.service.client() as client:
+        async with locked(house, "accounts"):
+            asked = asyncio.create_task(verify(client, person, id, code))
+
+            async def inserting() -> bool:
+                return await waiting(house) > 0
+
+            await until(inserting, within=1.5)
+            house.redis_wire.refuse()
+        committed = await asked
+        assert committed.status_code == 201
+        assert house.store.hget(f"challenge:register:{id}", "state") == b"verified"
+        house.redis_wire.let_pass()
+
+        async def succeeds() -> bool:
+            return bool((await verify(client, person, id, code)).json() == committed.json())
+
+        await until(succeeds)
+    await assert_registered_once(house, person)
+
+
 async def test_kills_at_any_moment_of_verifying_lose_and_double_nothing(house: House) -> None:
     moments = random.Random(7)
     for _ in range(3):
