@@ -1,4 +1,4 @@
-"""Builds every flow on what the settings name, once, for the app, the worker and the CLI."""
+"""Builds every flow of the HTTP application on what the settings name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,6 @@ class Assembly:
         await connections.open()
         upkeep = [
             asyncio.create_task(keep_costs(connections.db, self.passwords)),
-            # Also warms Kafka's client up: its first call costs up to a second.
             asyncio.create_task(self.checkup.tell()),
         ]
         if self.keyring.algorithm != "HS256":
@@ -138,7 +137,7 @@ def assemble(settings: Settings) -> Assembly:
         ),
         profile=Profile(db),
         tokens=tokens,
-        checkup=Checkup(db, redis, connections.kafka),
+        checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=CollectorRegistry(),
     )
 

@@ -18,8 +18,8 @@ from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable, create_topics
 from shared.log import configure_log
 from user_service import worker
-from user_service.identity import keyring, signing_key_store
-from user_service.identity.master_key import MasterKey
+from user_service.identity.keyring import ensure_signing_key
+from user_service.identity.master_key import MasterKey, WrongMasterKey
 from user_service.settings import Settings, read_settings
 from user_service.storage.migrate import MigrationChanged, migrate
 from user_service.storage.postgres import Database
@@ -75,6 +75,11 @@ def run_migrate() -> None:
     configure_log("migrate")
     try:
         uvloop.run(_migrate(settings))
+    except WrongMasterKey as error:
+        raise click.ClickException(
+            "MASTER_KEY is not the one that the signing keys in Postgres were sealed under. "
+            "Bring that one back; or delete the table's rows, which ends every access token."
+        ) from error
     except (MigrationChanged, OSError, asyncpg.PostgresError, KafkaUnavailable) as error:
         raise click.ClickException(f"{type(error).__name__}: {error}") from error
 
@@ -82,22 +87,19 @@ def run_migrate() -> None:
 async def _migrate(settings: Settings) -> None:
     for name in await migrate(settings.database):
         click.echo(f"applied {name}")
-    if not settings.jwt_secret:
-        await _ensure_signing_key(settings)
+    if not settings.jwt_secret and (kid := await _ensure_signing_key(settings)):
+        click.echo(f"made signing key {kid}")
     for name in await create_topics(settings.kafka, topics.ALL):
         click.echo(f"created topic {name}")
-    click.echo("The schema, the signing key and the topics are in place.")
+    click.echo("Everything is in place.")
 
 
-async def _ensure_signing_key(settings: Settings) -> None:
+async def _ensure_signing_key(settings: Settings) -> str | None:
     db = Database(settings.database)
     await db.open()
     try:
         async with db.transaction() as tx:
-            await signing_key_store.lock(tx)
-            if not await signing_key_store.all_newest_first(tx):
-                kid = await keyring.add_signing_key(tx, MasterKey(settings.master_key))
-                click.echo(f"made signing key {kid}")
+            return await ensure_signing_key(tx, MasterKey(settings.master_key))
     finally:
         await db.close()
 

@@ -2,11 +2,14 @@
 
 Refusal
 ├── InvalidFields            400  which fields, and what would be accepted
+├── MalformedBody            400
 ├── WrongCode                400
 ├── RegistrationIdRequired   400
 ├── WrongCredentials         401
 ├── TokenRejected            401
 ├── OriginRefused            403
+├── NotFound                 404
+├── MethodNotAllowed         405  Allow
 ├── AddressTaken             409
 ├── UsernameTaken            409
 ├── CodeExpired              410
@@ -14,8 +17,11 @@ Refusal
 ├── NotJson                  415
 ├── GuessesSpent             429
 ├── TooManyRequests          429  Retry-After
+├── InternalError            500
 └── Unavailable              503  Retry-After
-    └── Overloaded           503  Retry-After
+    ├── Overloaded           503  Retry-After
+    ├── NotReady             503  Retry-After
+    └── NotMailed            503  Retry-After; raised by identity.challenge_mail
 """
 
 from __future__ import annotations
@@ -45,6 +51,13 @@ class InvalidFields(Refusal):
     def __init__(self, **fields: str) -> None:
         super().__init__(fields)
         self.fields = fields
+
+
+class MalformedBody(Refusal):
+    status = 400
+    code = "malformed_body"
+    title = "Malformed body"
+    detail = "The body is not valid JSON."
 
 
 class WrongCode(Refusal):
@@ -80,6 +93,20 @@ class OriginRefused(Refusal):
     code = "origin_refused"
     title = "Origin refused"
     detail = "Pages of this origin may not call this service. CORS_ORIGINS lists those that may."
+
+
+class NotFound(Refusal):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    detail = "There is nothing here. The API is described at /docs."
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    detail = "This path does not answer this method. The API is described at /docs."
 
 
 class AddressTaken(Refusal):
@@ -137,6 +164,13 @@ class TooManyRequests(Refusal):
         self.retry_after = max(1, int(retry_after + 0.999))
 
 
+class InternalError(Refusal):
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+    detail = "Something went wrong on our side. The request id leads us to it."
+
+
 class Unavailable(Refusal):
     """A dependency does not answer; the cause is for the log, never for the caller."""
 
@@ -152,3 +186,9 @@ class Overloaded(Unavailable):
     title = "Overloaded"
     detail = "Too many requests are being worked on. Nothing was done; try again in a moment."
     retry_after = 1
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
+    title = "Not ready"
+    detail = "Postgres does not answer, or its schema or signing key is missing: run migrate."

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from shared.kafka import Producer
 from shared.probe import Probe
+from shared.stopping import stop_on_signals
 from user_service.errors import Unavailable
 from user_service.identity import session_store
 from user_service.outbox import outbox_store
@@ -25,36 +26,41 @@ log = structlog.get_logger()
 
 
 async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT."""
-    db = Database(settings.database)
-    await db.open()
-    producer = Producer(settings.kafka, timeout=None)
-    producer.start()
-    registry = CollectorRegistry()
-    relay = Relay(db, producer, settings.kafka, RelayMetrics(registry))
-    probe = _probe(settings, db, producer, registry)
-    async with probe.serve(settings.worker_probe_host, settings.worker_probe_port):
+    """Work until SIGTERM or SIGINT; raises whatever else ends the work."""
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database)
+        await db.open()
+        stack.push_async_callback(db.close)
+        producer = Producer(settings.kafka, timeout=None)
+        producer.start()
+        # The last batch has had its time by then: what Kafka took later nobody would acknowledge.
+        stack.push_async_callback(producer.close, 0)
+        registry = CollectorRegistry()
+        relay = Relay(db, producer, settings.kafka, RelayMetrics(registry))
+        probe = _probe(settings, db, producer, registry)
+        await stack.enter_async_context(
+            probe.serve(settings.worker_probe_host, settings.worker_probe_port)
+        )
         await _until_stopped(relay, db)
-    # Its batch has had its time already: whatever Kafka takes now nobody would acknowledge.
-    if left := await producer.close(0):
-        log.warning("left_in_outbox", messages=left)
-    await db.close()
     log.info("worker_stopped")
 
 
 async def _until_stopped(relay: Relay, db: Database) -> None:
-    stopping = asyncio.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    stopping = stop_on_signals()
+    asked = asyncio.create_task(stopping.wait())
     relaying = asyncio.create_task(relay.run(stopping))
     sweeping = asyncio.create_task(_sweep(db))
     log.info("worker_started")
-    await stopping.wait()
-    sweeping.cancel()
+    # Neither ends by itself: a worker that only seemed to work would be worse than none.
+    await asyncio.wait({asked, relaying, sweeping}, return_when=asyncio.FIRST_COMPLETED)
     # A batch that Kafka has taken is acknowledged in the outbox, or it would be produced again.
     await asyncio.wait({relaying}, timeout=DRAIN_SECONDS)
-    relaying.cancel()
-    await asyncio.gather(relaying, sweeping, return_exceptions=True)
+    tasks = (asked, relaying, sweeping)
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 async def _sweep(db: Database) -> None:
@@ -64,7 +70,7 @@ async def _sweep(db: Database) -> None:
                 await outbox_store.sweep(tx)
                 await session_store.sweep(tx)
         except Unavailable:
-            log.info("sweep_postponed")
+            log.warning("sweep_postponed")
         await asyncio.sleep(SWEEP_SECONDS)
 
 

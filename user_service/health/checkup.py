@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import structlog
 from msgspec import Struct
+from redis.exceptions import ResponseError
 
 from user_service.errors import Unavailable
+from user_service.identity.keyring import Keyring
 from user_service.storage.breaker import Breaker
 from user_service.storage.migrate import is_current
 from user_service.storage.postgres import Database
@@ -33,6 +35,7 @@ class Checkup:
     db: Database
     redis: RedisStore
     kafka: Breaker
+    keyring: Keyring
     _finding: Finding | None = None
     _found_at: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -46,6 +49,8 @@ class Checkup:
 
     async def tell(self) -> None:
         """Log what is not well, once, at the start."""
+        # Warms Kafka's client up as well: its first call costs up to a second.
+        await self.kafka.check()
         finding = await self.find()
         for part, state in finding.parts.items():
             if state not in WELL:
@@ -60,10 +65,11 @@ class Checkup:
         parts = {
             "postgres": "up" if postgres else "down",
             "migrations": "applied" if migrated else "missing",
+            "signing_keys": "up" if self.keyring.ready else "missing",
             "redis": (weakness or "up") if redis else "down",
             "kafka": "up" if kafka else "down",
         }
-        return Finding(ready=migrated, parts=parts)
+        return Finding(ready=migrated and self.keyring.ready, parts=parts)
 
     async def _migrated(self) -> bool:
         try:
@@ -77,3 +83,5 @@ class Checkup:
             return await self.redis.weakness()
         except Unavailable:
             return "down"
+        except ResponseError:
+            return "persistence cannot be judged: INFO is not allowed"

@@ -12,7 +12,7 @@ from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from user_service.errors import TokenRejected, Unavailable
+from user_service.errors import NotReady, TokenRejected
 from user_service.health.checkup import WELL, Checkup
 from user_service.web.exchange import exchange_of
 from user_service.web.injected import Injected
@@ -26,12 +26,6 @@ class Health(Struct, frozen=True):
 
 class Live(Struct, frozen=True):
     status: Literal["ok"] = "ok"
-
-
-class NotReady(Unavailable):
-    code = "not_ready"
-    title = "Not ready"
-    detail = "Postgres does not answer, or migrations are missing: run `user_service migrate`."
 
 
 class MetricsAccess(Struct, frozen=True):
@@ -56,7 +50,7 @@ def live() -> Live:
 @get(
     "/health/ready",
     tags=["Health"],
-    summary="Logins can be answered: Postgres is up and migrated",
+    summary="Logins can be answered: Postgres is up, migrated, and holds a signing key",
     responses=documented(NotReady),
 )
 async def ready(checkup: Injected[Checkup]) -> Live:

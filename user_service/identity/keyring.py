@@ -40,9 +40,14 @@ class Keyring:
         key = secret.encode()
         return cls("HS256", kid="hs256", signing=key, verifying={"hs256": key})
 
+    @property
+    def ready(self) -> bool:
+        """Whether the ring has been read."""
+        return bool(self.verifying)
+
     def require_ready(self) -> None:
         """Raise Unavailable until the ring has been read for the first time."""
-        if not self.verifying:
+        if not self.ready:
             raise Unavailable("signing keys")
 
     def take(self, stored: list[StoredKey], master_key: MasterKey) -> None:
@@ -67,6 +72,16 @@ class Keyring:
                 jwk = ECAlgorithm(ECAlgorithm.SHA256).to_jwk(key, as_dict=True)
                 keys.append(jwk | {"kid": kid, "use": "sig", "alg": "ES256"})
         return keys
+
+
+async def ensure_signing_key(tx: Transaction, master_key: MasterKey) -> str | None:
+    """The kid of a new key if there was none; raises WrongMasterKey when ours fits none."""
+    await signing_key_store.lock(tx)
+    stored = await signing_key_store.all_newest_first(tx)
+    if not stored:
+        return await add_signing_key(tx, master_key)
+    master_key.unseal(stored[0].sealed_private, bound_to=stored[0].kid)
+    return None
 
 
 async def add_signing_key(tx: Transaction, master_key: MasterKey) -> str:

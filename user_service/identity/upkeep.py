@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from user_service.errors import Unavailable
 from user_service.identity import account_store, signing_key_store
-from user_service.identity.keyring import Keyring, NoSigningKey
+from user_service.identity.keyring import Keyring
 from user_service.identity.master_key import MasterKey
 from user_service.identity.passwords import Passwords
 from user_service.storage.postgres import Database
@@ -28,7 +27,7 @@ async def keep_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> No
         async with db.connection() as tx:
             keyring.take(await signing_key_store.all_newest_first(tx), master_key)
 
-    await _repeat(read, every=KEYS_SECONDS)
+    await _repeat("signing keys", read, every=KEYS_SECONDS)
 
 
 async def keep_costs(db: Database, passwords: Passwords) -> None:
@@ -39,14 +38,14 @@ async def keep_costs(db: Database, passwords: Passwords) -> None:
             in_use = await account_store.hash_costs_in_use(tx)
         await passwords.imitate(in_use)
 
-    await _repeat(read, every=COSTS_SECONDS)
+    await _repeat("hash costs", read, every=COSTS_SECONDS)
 
 
-async def _repeat(read: Callable[[], Awaitable[None]], *, every: float) -> None:
+async def _repeat(what: str, read: Callable[[], Awaitable[None]], *, every: float) -> None:
     while True:
         try:
             await read()
             await asyncio.sleep(every)
-        except (Unavailable, NoSigningKey) as error:
-            log.debug("not_read", reason=repr(error))
+        except Exception as error:  # whatever it is, it may be over the next time
+            log.warning("not_read", what=what, reason=repr(error))
             await asyncio.sleep(RETRY_SECONDS)

@@ -28,11 +28,17 @@ class RelayMetrics:
         self.relayed = Counter(
             "gatepost_events_relayed", "Events that Kafka has acknowledged.", registry=registry
         )
-        self.oldest = Gauge(
+        self.oldest: datetime | None = None
+        age = Gauge(
             "gatepost_outbox_oldest_seconds",
-            "Age of the oldest event that waits for Kafka.",
+            "Age of the oldest event that waits for Kafka, as the relaying worker knows it.",
             registry=registry,
         )
+        # Asked when somebody looks: a batch may wait for a whole outage.
+        age.set_function(self._age)
+
+    def _age(self) -> float:
+        return (datetime.now(UTC) - self.oldest).total_seconds() if self.oldest else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +65,14 @@ class Relay:
 
     async def _batch(self) -> int:
         async with self.db.transaction() as tx:
-            if not await outbox_store.claim(tx):
-                return 0
-            pending = await outbox_store.pending(tx, BATCH)
-            self.metrics.oldest.set(_age(pending))
+            claimed = await outbox_store.claim(tx)
+            pending = await outbox_store.pending(tx, BATCH) if claimed else []
+            self.metrics.oldest = pending[0].created_at if pending else None
             if pending:
                 # Enqueued in order; the producer keeps the order of a key through every retry.
                 await asyncio.gather(*[self._enqueue(event) for event in pending])
                 await outbox_store.acknowledge(tx, [event.id for event in pending])
+        self.metrics.oldest = None
         self.metrics.relayed.inc(len(pending))
         return len(pending)
 
@@ -77,7 +83,3 @@ class Relay:
             event.payload.encode(),
             events.headers(str(event.event_id), event.topic, event.created_at),
         )
-
-
-def _age(pending: list[PendingEvent]) -> float:
-    return (datetime.now(UTC) - pending[0].created_at).total_seconds() if pending else 0.0

@@ -80,4 +80,4 @@ async def _apply(database: asyncpg.Connection[asyncpg.Record]) -> list[str]:
 async def is_current(tx: Transaction) -> bool:
     """Whether every migration that this version brings has been applied."""
     newest = await tx.fetchval("SELECT max(number) FROM applied_migrations")
-    return bool(newest == migrations()[-1].number)
+    return newest is not None and newest >= migrations()[-1].number

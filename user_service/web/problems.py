@@ -13,7 +13,11 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from user_service.errors import (
     BodyTooLarge,
+    InternalError,
     InvalidFields,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
     NotJson,
     OriginRefused,
     Refusal,
@@ -29,34 +33,6 @@ MEDIA_TYPE = "application/problem+json"
 # What Litestar says of a body that breaks off: the caller's fault, and no alarm of ours.
 HUNG_UP = "client disconnected prematurely"
 QUOTED_FIELD = re.compile(r"field `([^`]*)`")
-
-
-class NotFound(Refusal):
-    status = 404
-    code = "not_found"
-    title = "Not found"
-    detail = "There is nothing here. The API is described at /docs."
-
-
-class MethodNotAllowed(Refusal):
-    status = 405
-    code = "method_not_allowed"
-    title = "Method not allowed"
-    detail = "This path does not answer this method. The API is described at /docs."
-
-
-class MalformedBody(Refusal):
-    status = 400
-    code = "malformed_body"
-    title = "Malformed body"
-    detail = "The body is not valid JSON."
-
-
-class InternalError(Refusal):
-    status = 500
-    code = "internal_error"
-    title = "Internal error"
-    detail = "Something went wrong on our side. The request id leads us to it."
 
 
 # What any request with a body may be refused with.
