@@ -20,6 +20,7 @@ from user_service.settings import Settings
 from user_service.storage.postgres import Database
 
 SWEEP_SECONDS = 3600
+SWEEP_BATCH = 5000
 DRAIN_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -66,9 +67,11 @@ async def _until_stopped(relay: Relay, db: Database) -> None:
 async def _sweep(db: Database) -> None:
     while True:
         try:
-            async with db.connection() as tx:
-                await outbox_store.sweep(tx)
-                await session_store.sweep(tx)
+            async with db.connection() as connection:
+                # In batches, so that no sweep outlasts the time limit of a statement.
+                for sweep in (outbox_store.sweep, session_store.sweep):
+                    while await sweep(connection, SWEEP_BATCH) == SWEEP_BATCH:
+                        pass
         except Unavailable:
             log.warning("sweep_postponed")
         await asyncio.sleep(SWEEP_SECONDS)

@@ -73,8 +73,8 @@ class Checkup:
 
     async def _migrated(self) -> bool:
         try:
-            async with self.db.connection() as tx:
-                return await is_current(tx)
+            async with self.db.connection() as connection:
+                return await is_current(connection)
         except Unavailable:
             return False
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from asyncpg import Record
 from msgspec import Struct
 
-from user_service.storage.postgres import Transaction
+from user_service.storage.postgres import Connection, Transaction
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -32,12 +32,13 @@ class Availability(Struct, frozen=True):
     username_taken: bool
 
 
-COLUMNS = "id, email, username, name, created_at, version"
+# Qualified, so that they stand in joins too.
+COLUMNS = ", ".join(f"accounts.{name}" for name in Account.__struct_fields__)
 
 
-async def availability(tx: Transaction, address: str, username: str | None) -> Availability:
+async def availability(connection: Connection, address: str, username: str | None) -> Availability:
     """Who has the address and the username, in one look that is the same for both answers."""
-    row = await tx.fetchrow(
+    row = await connection.fetchrow(
         """
         SELECT EXISTS (SELECT FROM accounts WHERE email = $1) AS address_taken,
                EXISTS (SELECT FROM claimed_usernames WHERE username = $2) AS username_taken
@@ -61,7 +62,7 @@ async def insert(
         VALUES ($1, $2, $3, $4, 1)
         ON CONFLICT DO NOTHING
         RETURNING {COLUMNS}
-        """,  # noqa: S608
+        """,
         id,
         email,
         name,
@@ -76,14 +77,14 @@ async def insert(
 
 async def _claim(tx: Transaction, id: UUID, username: str) -> Account | None:
     row = await tx.fetchrow(
-        """
+        f"""
         WITH claim AS (
             INSERT INTO claimed_usernames (username, account_id) VALUES ($2, $1)
             ON CONFLICT DO NOTHING
             RETURNING username
         )
         UPDATE accounts SET username = claim.username FROM claim WHERE id = $1
-        RETURNING id, email, accounts.username, name, created_at, version
+        RETURNING {COLUMNS}
         """,
         id,
         username,
@@ -91,20 +92,20 @@ async def _claim(tx: Transaction, id: UUID, username: str) -> Account | None:
     return account_of(row) if row else None
 
 
-async def find(tx: Transaction, id: UUID) -> Account | None:
-    row = await tx.fetchrow(f"SELECT {COLUMNS} FROM accounts WHERE id = $1", id)  # noqa: S608
+async def find(connection: Connection, id: UUID) -> Account | None:
+    row = await connection.fetchrow(f"SELECT {COLUMNS} FROM accounts WHERE id = $1", id)
     return account_of(row) if row else None
 
 
 async def credentials(
-    tx: Transaction, kind: Literal["email", "username"], identifier: str
+    connection: Connection, kind: Literal["email", "username"], identifier: str
 ) -> Credentials | None:
     """What a login is checked against, by canonical address or username."""
-    row = await tx.fetchrow(
+    row = await connection.fetchrow(
         f"""
         SELECT {COLUMNS}, password_hash, status = 'active' AS active
         FROM accounts WHERE {kind} = $1
-        """,  # noqa: S608
+        """,
         identifier,
     )
     return Credentials(account_of(row), row["password_hash"], row["active"]) if row else None
@@ -139,9 +140,9 @@ async def advance(tx: Transaction, id: UUID, *, renewed: RenewedHash | None = No
     return version
 
 
-async def hash_costs_in_use(tx: Transaction) -> list[tuple[str, int]]:
+async def hash_costs_in_use(connection: Connection) -> list[tuple[str, int]]:
     """Argon2 parameters of about 10,000 sampled accounts, as in a PHC string, with their counts."""
-    rows = await tx.fetch(
+    rows = await connection.fetch(
         """
         WITH size AS (
             SELECT greatest(reltuples, 1) AS accounts FROM pg_class WHERE oid = 'accounts'::regclass
@@ -155,11 +156,5 @@ async def hash_costs_in_use(tx: Transaction) -> list[tuple[str, int]]:
 
 
 def account_of(row: Record) -> Account:
-    return Account(
-        id=row["id"],
-        email=row["email"],
-        username=row["username"],
-        name=row["name"],
-        created_at=row["created_at"],
-        version=row["version"],
-    )
+    """The account in a row that was selected with `COLUMNS`."""
+    return Account(**{name: row[name] for name in Account.__struct_fields__})

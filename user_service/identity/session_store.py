@@ -1,4 +1,4 @@
-"""The table `sessions`: one row for each login that has not ended."""
+"""The table `sessions`: one row for each login, kept for 30 days after its end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from user_service.identity.account_store import Account, account_of
-from user_service.storage.postgres import Transaction
+from user_service.identity.account_store import COLUMNS, Account, account_of
+from user_service.storage.postgres import Connection, Transaction
 
 
 class Device(Struct, frozen=True):
@@ -33,11 +33,13 @@ async def add(tx: Transaction, account_id: UUID, lifetime: timedelta, device: De
     return session_id
 
 
-async def account_of_live(tx: Transaction, session_id: UUID, account_id: UUID) -> Account | None:
+async def account_of_live(
+    connection: Connection, session_id: UUID, account_id: UUID
+) -> Account | None:
     """The account, if it is active and this session of it has neither ended nor expired."""
-    row = await tx.fetchrow(
-        """
-        SELECT accounts.id, email, username, name, accounts.created_at, version
+    row = await connection.fetchrow(
+        f"""
+        SELECT {COLUMNS}
         FROM sessions JOIN accounts ON accounts.id = sessions.account_id
         WHERE sessions.id = $1 AND accounts.id = $2 AND accounts.status = 'active'
           AND sessions.ended_at IS NULL AND sessions.expires_at > now()
@@ -48,8 +50,15 @@ async def account_of_live(tx: Transaction, session_id: UUID, account_id: UUID) -
     return account_of(row) if row else None
 
 
-async def sweep(tx: Transaction) -> None:
-    """Delete what ended or expired more than 30 days ago."""
-    await tx.execute(
-        "DELETE FROM sessions WHERE least(ended_at, expires_at) < now() - interval '30 days'"
+async def sweep(connection: Connection, most: int) -> int:
+    """Delete up to `most` sessions that ended more than 30 days ago, and return how many."""
+    done = await connection.execute(
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions
+            WHERE least(ended_at, expires_at) < now() - interval '30 days' LIMIT $1
+        )
+        """,
+        most,
     )
+    return int(done.split()[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from user_service.storage.postgres import Transaction
+from user_service.storage.postgres import Connection, Transaction
 
 
 class StoredKey(Struct, frozen=True):
@@ -14,8 +14,8 @@ class StoredKey(Struct, frozen=True):
     retired: bool
 
 
-async def all_newest_first(tx: Transaction) -> list[StoredKey]:
-    rows = await tx.fetch(
+async def all_newest_first(connection: Connection) -> list[StoredKey]:
+    rows = await connection.fetch(
         """
         SELECT kid, public_key, sealed_private, retired_at IS NOT NULL AS retired
         FROM signing_keys ORDER BY created_at DESC, kid

@@ -24,8 +24,8 @@ async def keep_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> No
     """Follow the keyring in Postgres for ever."""
 
     async def read() -> None:
-        async with db.connection() as tx:
-            keyring.take(await signing_key_store.all_newest_first(tx), master_key)
+        async with db.connection() as connection:
+            keyring.take(await signing_key_store.all_newest_first(connection), master_key)
 
     await _repeat("signing keys", read, every=KEYS_SECONDS)
 
@@ -34,8 +34,8 @@ async def keep_costs(db: Database, passwords: Passwords) -> None:
     """Let dummy hashes follow what accounts' hashes cost, for ever."""
 
     async def read() -> None:
-        async with db.connection() as tx:
-            in_use = await account_store.hash_costs_in_use(tx)
+        async with db.connection() as connection:
+            in_use = await account_store.hash_costs_in_use(connection)
         await passwords.imitate(in_use)
 
     await _repeat("hash costs", read, every=COSTS_SECONDS)

@@ -47,8 +47,8 @@ class Login:
     ) -> LoggedIn:
         """A new session of the account; raises WrongCredentials, TooManyRequests, Unavailable."""
         others = await self.attempts.admit(identifier.value, client)
-        async with self.db.connection() as tx:
-            found = await account_store.credentials(tx, identifier.kind, identifier.value)
+        async with self.db.connection() as connection:
+            found = await account_store.credentials(connection, identifier.kind, identifier.value)
         account = await self._verified(found, identifier.value, password)
         if account is None:
             await self.attempts.failed(identifier.value, client)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from shared import events
 from shared.topics import Topic
-from user_service.storage.postgres import Transaction
+from user_service.storage.postgres import Connection, Transaction
 
 RELAY_LOCK = 0x72656C6179
 
@@ -59,6 +59,14 @@ async def acknowledge(tx: Transaction, ids: list[int]) -> None:
     await tx.execute("UPDATE outbox SET acknowledged_at = now() WHERE id = ANY($1)", ids)
 
 
-async def sweep(tx: Transaction) -> None:
-    """Delete what was acknowledged more than 7 days ago: nobody replays it any more."""
-    await tx.execute("DELETE FROM outbox WHERE acknowledged_at < now() - interval '7 days'")
+async def sweep(connection: Connection, most: int) -> int:
+    """Delete up to `most` events acknowledged more than 7 days ago, and return how many."""
+    done = await connection.execute(
+        """
+        DELETE FROM outbox WHERE id IN (
+            SELECT id FROM outbox WHERE acknowledged_at < now() - interval '7 days' LIMIT $1
+        )
+        """,
+        most,
+    )
+    return int(done.split()[-1])

@@ -17,8 +17,10 @@ class Profile:
 
     async def read(self, claims: Claims) -> Account:
         """The account behind a verified token; raises TokenRejected when its session has ended."""
-        async with self.db.connection() as tx:
-            account = await session_store.account_of_live(tx, claims.session, claims.subject)
+        async with self.db.connection() as connection:
+            account = await session_store.account_of_live(
+                connection, claims.session, claims.subject
+            )
         if account is None:
             raise TokenRejected
         return account

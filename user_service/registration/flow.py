@@ -148,8 +148,10 @@ class Registration:
         return await self._commit(checked, address)
 
     async def _open(self, candidate: Candidate) -> tuple[Issued, bool]:
-        async with self.db.connection() as tx:
-            found = await account_store.availability(tx, candidate.address, candidate.username)
+        async with self.db.connection() as connection:
+            found = await account_store.availability(
+                connection, candidate.address, candidate.username
+            )
         if found.username_taken:
             raise UsernameTaken
         new = NewAccount(
@@ -164,8 +166,8 @@ class Registration:
         return issued, found.address_taken
 
     async def _renew(self, registration_id: str, seen: Snapshot) -> tuple[Issued | None, bool]:
-        async with self.db.connection() as tx:
-            taken = (await account_store.availability(tx, seen.address, None)).address_taken
+        async with self.db.connection() as connection:
+            taken = (await account_store.availability(connection, seen.address, None)).address_taken
         return await self.challenges.renew(registration_id, seen, sealed=taken), taken
 
     async def _mail(
@@ -201,8 +203,8 @@ class Registration:
         return account
 
     async def _committed(self, account_id: UUID) -> Account:
-        async with self.db.connection() as tx:
-            account = await account_store.find(tx, account_id)
+        async with self.db.connection() as connection:
+            account = await account_store.find(connection, account_id)
         if account is None:
             raise CodeExpired
         return account

@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import Struct
 
 from user_service.settings.database import PostgresConnection
-from user_service.storage.postgres import Transaction
+from user_service.storage.postgres import Connection
 
 FOLDER = Path(__file__).with_name("migrations")
 ADVISORY_LOCK = 0x6761746570  # any number, as long as every instance takes the same
@@ -77,7 +77,7 @@ async def _apply(database: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     return new
 
 
-async def is_current(tx: Transaction) -> bool:
+async def is_current(connection: Connection) -> bool:
     """Whether every migration that this version brings has been applied."""
-    newest = await tx.fetchval("SELECT max(number) FROM applied_migrations")
+    newest = await connection.fetchval("SELECT max(number) FROM applied_migrations")
     return newest is not None and newest >= migrations()[-1].number

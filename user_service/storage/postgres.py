@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import NewType
 
 import asyncpg
 
@@ -15,8 +16,9 @@ from user_service.storage.breaker import Breaker
 CONNECT_SECONDS = 1.0
 COMMAND_SECONDS = 2.0
 
-# What a statement runs on: inside `transaction` it commits with its neighbours.
-Transaction = asyncpg.pool.PoolConnectionProxy
+Connection = asyncpg.pool.PoolConnectionProxy
+# A connection inside `transaction`: what must commit together takes this and nothing less.
+Transaction = NewType("Transaction", Connection)
 
 OUTAGES = (
     OSError,
@@ -59,7 +61,7 @@ class Database:
         self._pool.terminate()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Transaction]:
+    async def connection(self) -> AsyncIterator[Connection]:
         """A connection for single statements; raises Unavailable."""
         self.breaker.require_closed()
         try:
@@ -91,7 +93,7 @@ class Database:
             transaction = connection.transaction()
             await transaction.start()
             try:
-                yield connection
+                yield Transaction(connection)
             except (asyncio.CancelledError, *OUTAGES):
                 raise  # `connection` hangs up, and Postgres rolls back
             except BaseException:
@@ -99,7 +101,7 @@ class Database:
                 raise
             await transaction.commit()
 
-    async def _give_up(self, connection: Transaction) -> None:
+    async def _give_up(self, connection: Connection) -> None:
         with suppress(asyncpg.InterfaceError):  # lost, so the pool has it back already
             connection.terminate()
         await self._pool.release(connection)

@@ -30,6 +30,7 @@ CREATE TABLE sessions (
     user_agent   text NOT NULL
 );
 CREATE INDEX sessions_by_account ON sessions (account_id);
+CREATE INDEX sessions_by_end ON sessions (least(ended_at, expires_at));
 
 CREATE TABLE outbox (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -41,6 +42,7 @@ CREATE TABLE outbox (
     acknowledged_at timestamptz
 );
 CREATE INDEX outbox_pending ON outbox (id) WHERE acknowledged_at IS NULL;
+CREATE INDEX outbox_acknowledged ON outbox (acknowledged_at) WHERE acknowledged_at IS NOT NULL;
 
 CREATE TABLE signing_keys (
     kid            text PRIMARY KEY,
