@@ -1,1 +1,3 @@
 """The user service: registration, login and profile over HTTP."""
+
+__version__ = "0.1.0"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
 from shared.log import configure_log
+from user_service import __version__
 from user_service.assembly import Assembly, assemble
 from user_service.errors import Refusal
 from user_service.health.routes import MetricsAccess, health, live, metrics, ready
@@ -74,7 +74,7 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
             Exception: answer_unexpected,
         },
         cors_config=_cors(settings),
-        openapi_config=description(settings.product_name, _version()),
+        openapi_config=description(settings.product_name, __version__),
         request_max_body_size=LARGEST_BODY,
         lifespan=[lifespan],
         state=State({"access_tokens": assembly.tokens}),
@@ -121,10 +121,3 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_credentials=True,
         max_age=600,
     )
-
-
-def _version() -> str:
-    try:
-        return version("gatepost")
-    except PackageNotFoundError:
-        return "0.1.0"

@@ -46,7 +46,7 @@ class InvalidFields(Refusal):
     status = 400
     code = "invalid_request"
     title = "Invalid request"
-    detail = "Some fields are not acceptable; errors names each of them."
+    detail = "The body is not acceptable; errors names the field and says why."
 
     def __init__(self, **fields: str) -> None:
         super().__init__(fields)

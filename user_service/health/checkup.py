@@ -64,7 +64,7 @@ class Checkup:
         weakness = await self._redis_weakness() if redis else None
         parts = {
             "postgres": "up" if postgres else "down",
-            "migrations": "applied" if migrated else "missing",
+            "migrations": "applied" if migrated else "missing" if postgres else "unknown",
             "signing_keys": "up" if self.keyring.ready else "missing",
             "redis": (weakness or "up") if redis else "down",
             "kafka": "up" if kafka else "down",

@@ -71,7 +71,9 @@ def metrics(
             raise TokenRejected
     elif not metrics_access.development:
         raise NotFoundException
-    return Response(generate_latest(_all_processes(registry)), media_type=CONTENT_TYPE_LATEST)
+    # As a header: Litestar would add a second charset to the media type.
+    headers = {"content-type": CONTENT_TYPE_LATEST}
+    return Response(generate_latest(_all_processes(registry)), headers=headers)
 
 
 def _all_processes(registry: CollectorRegistry) -> CollectorRegistry:

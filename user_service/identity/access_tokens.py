@@ -107,12 +107,5 @@ class AccessTokens:
                 options={"require": REQUIRED, "strict_aud": True},
             )
             return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))
-        except (
-            jwt.PyJWTError,
-            ArithmeticError,
-            AttributeError,
-            ValueError,
-            TypeError,
-            RecursionError,
-        ):
+        except MALFORMED:
             raise TokenRejected from None

@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from user_service.errors import InvalidFields
 
 
-def canonical_address(typed: str, *, field: str = "email") -> str:
+def canonical_address(typed: str) -> str:
     """Lower-case ASCII local part and IDNA domain; raises InvalidFields.
 
     Local parts outside ASCII are refused: case mapping has made one person's address into
@@ -18,5 +18,5 @@ def canonical_address(typed: str, *, field: str = "email") -> str:
             typed, check_deliverability=False, allow_smtputf8=False, strict=True
         )
     except EmailNotValidError as error:
-        raise InvalidFields(**{field: str(error)}) from None
+        raise InvalidFields(email=str(error)) from None
     return f"{parsed.local_part.lower()}@{parsed.ascii_domain.lower()}"

@@ -118,7 +118,7 @@ class Challenges:
         await self.redis.run(SETTLE, [self._key(id)], result, RETRY_WINDOW_MS)
 
     async def discard(self, id: str, address: str) -> None:
-        """Forget a challenge whose code was certainly never mailed."""
+        """Forget a challenge that nobody was told of."""
         await self.redis.command("DEL", self._key(id))
         await self.redis.command("ZREM", self._openings(address), id)
 

@@ -27,18 +27,15 @@ class PasswordPolicy:
     least_characters: int
     context: tuple[str, ...]
 
-    def require(
-        self, password: str, own_words: tuple[str, ...], *, field: str = "password"
-    ) -> None:
+    def require(self, password: str, own_words: tuple[str, ...]) -> None:
         """Raise InvalidFields unless the normalized password may be used by this person."""
         least = self.least_characters
         if not least <= len(password) <= MOST_CHARACTERS or len(password.encode()) > MOST_BYTES:
-            sentence = f"A password has {least} to {MOST_CHARACTERS} characters."
-            raise InvalidFields(**{field: sentence})
+            raise InvalidFields(password=f"A password has {least} to {MOST_CHARACTERS} characters.")
         verdict = zxcvbn(password, [*self.context, *own_words])
         if int(verdict.score) < LEAST_SCORE:
             warning = verdict.feedback.warning if verdict.feedback else None
             reason = warning or "It is too close to a common word, your name or your address."
             raise InvalidFields(
-                **{field: f"This password is too easy to guess. {reason} Several words are better."}
+                password=f"This password is too easy to guess. {reason} Several words are better."
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
-from uuid import UUID
 
 from msgspec import Struct
 
@@ -30,7 +29,6 @@ class Identifier(Struct, frozen=True):
 
 class LoggedIn(Struct, frozen=True):
     account: Account
-    session_id: UUID
     token: str
 
 
@@ -76,7 +74,7 @@ class Login:
         if session_id is None:
             raise WrongCredentials
         token = self.tokens.issue(subject=account.id, session=session_id)
-        return LoggedIn(account, session_id, token)
+        return LoggedIn(account, token)
 
     async def _renewed(self, password: str, stored: str) -> RenewedHash | None:
         try:

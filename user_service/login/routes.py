@@ -69,4 +69,6 @@ class LoginRoutes(Controller):
 
 
 def _token(opened: LoggedIn, lifetime: int) -> Success[Token]:
-    return Success("You are logged in.", Token(opened.token, lifetime, User.of(opened.account)))
+    return Success(
+        message="You are logged in.", data=Token(opened.token, lifetime, User.of(opened.account))
+    )

@@ -27,4 +27,4 @@ class ProfileRoutes(Controller):
         self, request: Request[Any, Any, Any], profile: Injected[Profile]
     ) -> Success[UserData]:
         account = await profile.read(claims_of(request))
-        return Success("This is you.", UserData(User.of(account)))
+        return Success(message="This is you.", data=UserData(User.of(account)))

@@ -179,7 +179,8 @@ class Registration:
         except NotMailed as failure:
             if failure.certain:
                 await self.limits.give_back(share)
-            # An attempt whose code was never mailed would be free guesses.
+            # Whether or not its mail still comes: a 503 promised nothing, and an attempt whose code
+            # was never mailed would be free guesses.
             if opened:
                 await self.challenges.discard(issued.challenge_id, address)
             raise

@@ -118,7 +118,9 @@ class RegistrationRoutes(Controller):
         exchange.subject = str(account.id)
         message = "Your account is ready. Log in to get an access token."
         cookie = RegistrationCookie(secure=exchange.https)
-        return Response(Success(message, UserData(User.of(account))), cookies=[cookie.dropped()])
+        return Response(
+            Success(message=message, data=UserData(User.of(account))), cookies=[cookie.dropped()]
+        )
 
 
 def _named(request: AnyRequest, in_body: str | None) -> str | None:
@@ -134,6 +136,6 @@ def _started(
     expires_in = (issued.expires_at - issued.issued_at) // 1000
     started = Started(issued.challenge_id, expires_in, registration.resend_seconds)
     return Response(
-        Success("A code is on its way if the address can receive mail.", started),
+        Success(message="A code is on its way if the address can receive mail.", data=started),
         cookies=[cookie.holding(issued.challenge_id, registration.lifetime)],
     )

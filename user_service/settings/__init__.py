@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Literal, cast
+from typing import Literal
 
 from msgspec import Struct
 
 from shared.codes import OtpKeys
 from shared.env import Environment
 from shared.kafka import KafkaConnection
+from shared.log import LOG_LEVELS, LogLevel
 from shared.redis import RedisConnection
 from user_service.settings.database import PostgresConnection
 from user_service.settings.limits import ArgonCost, ChallengeTimes, Limits
@@ -21,6 +22,7 @@ Network = IPv4Network | IPv6Network
 
 class Settings(Struct, frozen=True, kw_only=True):
     development: bool
+    log_level: LogLevel
     host: str
     port: int
     workers: int
@@ -61,9 +63,9 @@ def settings_from(env: Environment) -> Settings:
     """The settings as far as they can be read; what is wrong is remembered by `env`."""
     workers = env.integer("WORKERS", 1, least=1, most=256)
     threads = env.integer("HASH_THREADS", max(1, _cores() // workers), least=1, most=256)
-    unbound = env.choice("UNBOUND_VERIFY", ("single", "never"), "single")
     return Settings(
         development=env.development,
+        log_level=env.choice("LOG_LEVEL", LOG_LEVELS, "info"),
         host=env.text("HOST", "127.0.0.1" if env.development else "0.0.0.0"),  # noqa: S104
         port=env.integer("PORT", 3000, least=1, most=65535),
         workers=workers,
@@ -80,7 +82,7 @@ def settings_from(env: Environment) -> Settings:
         access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, least=1, most=1440),
         session_days=env.integer("SESSION_DAYS", 30, least=1, most=365),
         metrics_token=env.key("METRICS_TOKEN", ""),
-        unbound_verify=cast("Literal['single', 'never']", unbound),
+        unbound_verify=env.choice("UNBOUND_VERIFY", ("single", "never"), "single"),
         least_password=env.integer("PASSWORD_MIN_LENGTH", 8, least=8, most=64),
         argon_cost=ArgonCost.read(env),
         hash_threads=threads,

@@ -79,12 +79,13 @@ class ArgonCost(Struct, frozen=True):
 
 def _rates(env: Environment, name: str, default: str) -> Rates:
     rates = []
-    for item in env.items(name, default):
+    items = env.items(name, default)
+    for item in items:
         match = RATE.fullmatch(item)
         if match is None:
             env.problem(f"{name} holds {item!r}; a rate reads 20/minute (or second, hour, day).")
         else:
             rates.append(Rate(int(match[1]), WINDOWS[match[2]]))
-    if not rates:
+    if not items:
         env.problem(f"{name} holds no rate; a limit cannot be left out.")
     return tuple(rates)

@@ -27,10 +27,6 @@ class Breaker:
         self._failures = 0
         self._probe: asyncio.Task[None] | None = None
 
-    @property
-    def open(self) -> bool:
-        return self._probe is not None
-
     def require_closed(self) -> None:
         """Raise Unavailable while the dependency is known to be down."""
         if self._probe is not None:

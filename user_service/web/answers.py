@@ -13,10 +13,10 @@ from user_service.identity.account_store import Account
 T = TypeVar("T")
 
 
-class Success(Struct, Generic[T], frozen=True):
+class Success(Struct, Generic[T], frozen=True, kw_only=True):
+    status: Literal["success"] = "success"
     message: str
     data: T
-    status: Literal["success"] = "success"
 
 
 class User(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -26,13 +25,13 @@ from user_service.errors import (
 )
 from user_service.web.answers import FieldError, Problem
 from user_service.web.exchange import Exchange, exchange_of
+from user_service.web.field_errors import field_errors
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 # What Litestar says of a body that breaks off: the caller's fault, and no alarm of ours.
 HUNG_UP = "client disconnected prematurely"
-QUOTED_FIELD = re.compile(r"field `([^`]*)`")
 
 
 # What any request with a body may be refused with.
@@ -97,25 +96,12 @@ def answer_unexpected(request: Request[Any, Any, Any], exception: Exception) -> 
 
 def _refusal_of(exception: HTTPException) -> Refusal:
     if isinstance(exception, ValidationException):
-        return InvalidFields(**_fields(exception))
+        return InvalidFields(**field_errors(exception))
     if exception.status_code == 413:
         return BodyTooLarge()
     if exception.status_code == 400 or exception.detail == HUNG_UP:
         return MalformedBody()
     return BY_STATUS.get(exception.status_code, InternalError)()
-
-
-def _fields(exception: ValidationException) -> dict[str, str]:
-    fields = {}
-    for error in exception.extra or []:
-        message = str(error["message"]) if isinstance(error, dict) else str(error)
-        key = str(error.get("key", "body")) if isinstance(error, dict) else "body"
-        if key == "data":  # the body as a whole: msgspec names the field in its sentence
-            named = QUOTED_FIELD.search(message)
-            key = named[1] if named else "body"
-            message = "A JSON object is required." if message == "'data'" else message
-        fields[key] = message
-    return fields
 
 
 def documented(*refusals: type[Refusal]) -> dict[int, ResponseSpec]:

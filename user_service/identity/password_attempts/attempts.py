@@ -8,13 +8,13 @@ from typing import Protocol
 from user_service.errors import Unavailable
 from user_service.storage.rate_limits import Client
 
-FREE_FAILURES = 5
-FIRST_WAIT = 30
-LONGEST_WAIT = 3600
-LONGEST_WAIT_OVER_ALL = 30
-MEMORY = 15 * 60
+WAITS_FROM_FAILURE = 5
+FIRST_WAIT_SECONDS = 30
+LONGEST_WAIT_SECONDS = 3600
+LONGEST_WAIT_OVER_ALL_SECONDS = 30
+MEMORY_SECONDS = 15 * 60
 # No request is answered later than this.
-LONGEST_LOGIN = 3
+LONGEST_LOGIN_SECONDS = 3
 
 
 class PasswordAttempts(Protocol):

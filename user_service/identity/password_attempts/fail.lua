@@ -2,7 +2,7 @@
 -- with those that began a wait is refused like the next one, and not counted.
 --
 -- KEYS  failures of (identifier, network), failures of the identifier
--- ARGV  failures without a wait, first wait in ms, longest wait of each key in ms, memory in ms
+-- ARGV  the first failure that waits, first wait in ms, longest wait of each key in ms, memory in ms
 -- Answers the wait in ms (0: recorded).
 
 local time = redis.call('TIME')

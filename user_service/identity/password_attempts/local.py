@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from user_service.errors import TooManyRequests
 from user_service.identity.password_attempts.attempts import (
-    FIRST_WAIT,
-    FREE_FAILURES,
-    LONGEST_LOGIN,
-    LONGEST_WAIT,
-    LONGEST_WAIT_OVER_ALL,
-    MEMORY,
+    FIRST_WAIT_SECONDS,
+    LONGEST_LOGIN_SECONDS,
+    LONGEST_WAIT_OVER_ALL_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    MEMORY_SECONDS,
+    WAITS_FROM_FAILURE,
 )
 from user_service.settings.limits import Rates
 from user_service.storage.rate_limits import Client
@@ -59,7 +59,7 @@ class LocalAttempts:
             budget.forgotten_at = budget.blocked_until
         under_way = self._tally(("logins", identifier))
         under_way.count += 1
-        under_way.forgotten_at = now + LONGEST_LOGIN
+        under_way.forgotten_at = now + LONGEST_LOGIN_SECONDS
         return max(tally.count for tally in failures) + under_way.count - 1
 
     async def failed(self, identifier: str, client: Client) -> None:
@@ -68,10 +68,10 @@ class LocalAttempts:
         for key, longest in self._failure_keys(identifier, client):
             tally = self._tally(key)
             tally.count += 1
-            if tally.count >= FREE_FAILURES:
-                doublings = min(tally.count - FREE_FAILURES, 20)
-                tally.blocked_until = now + min(FIRST_WAIT * 2**doublings, longest)
-            tally.forgotten_at = max(now, tally.blocked_until) + MEMORY
+            if tally.count >= WAITS_FROM_FAILURE:
+                doublings = min(tally.count - WAITS_FROM_FAILURE, 20)
+                tally.blocked_until = now + min(FIRST_WAIT_SECONDS * 2**doublings, longest)
+            tally.forgotten_at = max(now, tally.blocked_until) + MEMORY_SECONDS
 
     async def succeeded(self, identifier: str, client: Client) -> None:
         self._require_no_wait(identifier, client)
@@ -88,14 +88,14 @@ class LocalAttempts:
         self, identifier: str, client: Client
     ) -> tuple[tuple[tuple[str, ...], int], ...]:
         return (
-            (("failures", identifier, client.network), LONGEST_WAIT),
-            (("failures", identifier), LONGEST_WAIT_OVER_ALL),
+            (("failures", identifier, client.network), LONGEST_WAIT_SECONDS),
+            (("failures", identifier), LONGEST_WAIT_OVER_ALL_SECONDS),
         )
 
     def _tally(self, key: tuple[str, ...]) -> Tally:
         tally = self._tallies.get(key)
         if tally is None or tally.forgotten_at <= self.clock():
-            tally = self._tallies[key] = Tally(forgotten_at=self.clock() + MEMORY)
+            tally = self._tallies[key] = Tally(forgotten_at=self.clock() + MEMORY_SECONDS)
         self._tallies.move_to_end(key)
         if len(self._tallies) > self.most:
             self._tallies.popitem(last=False)

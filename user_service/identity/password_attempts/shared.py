@@ -8,12 +8,12 @@ from pathlib import Path
 
 from user_service.errors import TooManyRequests
 from user_service.identity.password_attempts.attempts import (
-    FIRST_WAIT,
-    FREE_FAILURES,
-    LONGEST_LOGIN,
-    LONGEST_WAIT,
-    LONGEST_WAIT_OVER_ALL,
-    MEMORY,
+    FIRST_WAIT_SECONDS,
+    LONGEST_LOGIN_SECONDS,
+    LONGEST_WAIT_OVER_ALL_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    MEMORY_SECONDS,
+    WAITS_FROM_FAILURE,
 )
 from user_service.settings.limits import Rates
 from user_service.storage.rate_limits import Client
@@ -41,18 +41,23 @@ class SharedAttempts:
         wait, others = await self.redis.run(
             ADMIT,
             [*self._keys(identifier, client), under_way, *keys],
-            *(LONGEST_LOGIN * 1000, *budgets),
+            *(LONGEST_LOGIN_SECONDS * 1000, *budgets),
         )
         if wait:
             raise TooManyRequests(wait / 1000)
         return int(others)
 
     async def failed(self, identifier: str, client: Client) -> None:
-        waits = (FIRST_WAIT, LONGEST_WAIT, LONGEST_WAIT_OVER_ALL, MEMORY)
+        waits = (
+            FIRST_WAIT_SECONDS,
+            LONGEST_WAIT_SECONDS,
+            LONGEST_WAIT_OVER_ALL_SECONDS,
+            MEMORY_SECONDS,
+        )
         wait = await self.redis.run(
             FAIL,
             self._keys(identifier, client),
-            FREE_FAILURES,
+            WAITS_FROM_FAILURE,
             *(seconds * 1000 for seconds in waits),
         )
         if wait:
