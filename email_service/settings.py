@@ -14,9 +14,9 @@ from msgspec import Struct
 from shared.codes import OtpKeys
 from shared.env import Environment
 from shared.kafka import KafkaConnection
+from shared.log import LOG_LEVELS, LogLevel
 from shared.redis import RedisConnection
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
 SMTP_SCHEMES = {"smtp": ("starttls", 587), "smtps": ("tls", 465), "smtp+plain": ("none", 25)}
 
 
@@ -105,7 +105,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """`sendgrid` or `smtp` is there when `sender` says so."""
 
     development: bool
-    log_level: str
+    log_level: LogLevel
     kafka: KafkaConnection
     redis: RedisConnection
     otp_keys: OtpKeys

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 # Words that stand in example files and tutorials: a secret that holds one was never chosen.
 PLACEHOLDERS = ("change", "secret", "example", "password", "default", "your-", "your_", "insecure")
+
+Choice = TypeVar("Choice", bound=str)
 
 
 class UnsafeSettings(Exception):
@@ -85,13 +87,13 @@ class Environment:
         elif len(set(value)) < 10 or any(word in value.lower() for word in PLACEHOLDERS):
             self.problem(f"{name} looks like a default. `openssl rand -hex 32` makes a good one.")
 
-    def choice(self, name: str, options: Iterable[str], default: str | None = None) -> str:
-        options = tuple(options)
+    def choice(self, name: str, options: tuple[Choice, ...], default: Choice) -> Choice:
         value = self.text(name, default)
-        if value and value not in options:
-            self.problem(f"{name} is {value!r}; it must be one of {', '.join(options)}.")
-            return default or options[0]
-        return value
+        for option in options:
+            if option == value:
+                return option
+        self.problem(f"{name} is {value!r}; it must be one of {', '.join(options)}.")
+        return default
 
     def flag(self, name: str, *, default: bool) -> bool:
         return self.choice(name, ("true", "false"), "true" if default else "false") == "true"

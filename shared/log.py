@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO, get_args
 
 import msgspec
 import structlog
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 
 
 def _serialize(event: Any, **_: Any) -> str:
     return msgspec.json.encode(event).decode()
 
 
-def configure_log(service: str, stream: TextIO = sys.stdout, *, level: str = "info") -> None:
+def configure_log(service: str, stream: TextIO = sys.stdout, *, level: LogLevel = "info") -> None:
     """Send this process's structlog lines from `level` up to `stream`, marked with `service`."""
 
     def mark(_logger: Any, _method: str, event: structlog.types.EventDict) -> Any:
