@@ -16,6 +16,11 @@ PORTS = {
 }
 
 
+def port(setting: str) -> str:
+    """The port that `setting` names, or its usual one."""
+    return os.environ.get(setting) or PORTS[setting]
+
+
 def development_secrets(home: Path) -> dict[str, str]:
     """The secrets in `home`/secrets.env, drawn at random the first time."""
     file = home / "secrets.env"
@@ -39,7 +44,7 @@ def of_services(home: Path, parts: Mapping[str, str]) -> dict[str, str]:
         for name, value in development_secrets(home).items()
         if f"{name}_FILE" not in given
     }
-    ports = {name: given.get(name, usual) for name, usual in PORTS.items()}
+    ports = {name: port(name) for name in PORTS}
     defaults = {
         "ENVIRONMENT": "development",
         "EMAIL_PROBE_HOST": "127.0.0.1",

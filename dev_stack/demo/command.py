@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from functools import partial
 
 import aiohttp
 import rich_click as click
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dev_stack import environment
 from dev_stack.api_client import ApiClient
 from dev_stack.demo import report
 from dev_stack.demo.journey import Journey, Tally
@@ -20,13 +23,24 @@ from dev_stack.demo.report import Deliveries
 
 # A second mail of one event would follow the first within the worker's retries.
 SETTLE_SECONDS = 2.0
+FIRST_ANSWER_WITHIN = 5.0
+
+
+def _local_url(setting: str) -> str:
+    return f"http://127.0.0.1:{environment.port(setting)}"
 
 
 @click.command()
 @click.option("-n", "count", default=1000, show_default=True, help="How many people register.")
 @click.option("--concurrency", default=32, show_default=True, help="How many of them at a time.")
-@click.option("--base-url", default="http://127.0.0.1:3000", show_default=True)
-@click.option("--mailbox-url", default="http://127.0.0.1:8025", show_default=True)
+@click.option(
+    "--base-url", default=partial(_local_url, "PORT"), show_default="http://127.0.0.1:$PORT"
+)
+@click.option(
+    "--mailbox-url",
+    default=partial(_local_url, "MAIL_STAND_IN_PORT"),
+    show_default="http://127.0.0.1:$MAIL_STAND_IN_PORT",
+)
 def demo(count: int, concurrency: int, base_url: str, mailbox_url: str) -> None:
     """Register many people at once at a running stack, and count every mail.
 
@@ -42,12 +56,10 @@ async def _demo(count: int, concurrency: int, base_url: str, mailbox_url: str) -
     timeout = aiohttp.ClientTimeout(total=90)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
         client = ApiClient(http, base_url, mailbox_url)
-        try:
-            await client.mails("nobody@example.org")
-            await client.call("GET", "/health/live")
-        except aiohttp.ClientError as error:
-            console.print(f"[red]Nothing to demonstrate:[/] {error}. Is `make run` up?")
-            return 1
+        for url in (base_url, mailbox_url):
+            if not await _answers(http, url):
+                console.print(f"[red]Nothing answers at {escape(url)}.[/] Is `make run` up?")
+                return 1
         tally = Tally()
         began = time.perf_counter()
         await _everybody_travels(Journey(client, tally), people(count), concurrency, console)
@@ -56,6 +68,14 @@ async def _demo(count: int, concurrency: int, base_url: str, mailbox_url: str) -
         mails = await _deliveries(client, tally.registered)
     report.show(console, count, tally, mails, seconds)
     return 0 if tally.reached["profile"] == mails.once == count else 1
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with asyncio.timeout(FIRST_ANSWER_WITHIN), http.get(url):
+            return True
+    except (aiohttp.ClientError, TimeoutError):
+        return False
 
 
 async def _everybody_travels(
