@@ -138,12 +138,13 @@ def _walk_through(variables: Mapping[str, str]) -> None:
 def _print_addresses(
     home: Path, variables: Mapping[str, str], running: list[Part], seconds: float
 ) -> None:
-    base = f"http://127.0.0.1:{variables['PORT']}"
+    # Not 127.0.0.1: "Try it out" is refused from any other origin than PUBLIC_BASE_URL.
+    public = variables["PUBLIC_BASE_URL"].rstrip("/")
     table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row("API docs", f"{base}/docs")
-    if mailbox := environment.mailbox_url(variables):
-        table.add_row("Mailbox", mailbox)
-    table.add_row("Health", f"{base}/health")
+    table.add_row("API docs", f"{public}/docs")
+    if environment.mailbox_url(variables):
+        table.add_row("Mailbox", f"http://localhost:{variables['MAIL_STAND_IN_PORT']}/")
+    table.add_row("Health", f"http://localhost:{variables['PORT']}/health")
     for part in running:
         if part.name in ("Postgres", "Valkey", "Kafka"):
             table.add_row(part.name, part.url)

@@ -63,6 +63,8 @@ def test_run_walks_to_a_profile_and_stops_without_a_trace(
     with running(home, variables) as (process, printed):
         assert "5. Read the profile with the token" in printed, printed
         assert "Gatepost is up" in printed
+        assert f"http://localhost:{variables['PORT']}/docs" in printed
+        assert f"http://localhost:{variables['MAIL_STAND_IN_PORT']}/" in printed
         mailbox = f"http://127.0.0.1:{variables['MAIL_STAND_IN_PORT']}/api/stats"
         with urllib.request.urlopen(mailbox) as answer:
             assert b'"doubled":0' in answer.read()
