@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
+
+from dev_stack.part import REPOSITORY
+
+# It names every variable that the services read.
+EXAMPLE = REPOSITORY / ".env.example"
 
 # The settings that move what listens, with the usual ports.
 PORTS = {
@@ -55,6 +62,20 @@ def of_services(home: Path, parts: Mapping[str, str]) -> dict[str, str]:
         "FROM_EMAIL": "no-reply@gatepost.example",
     }
     return defaults | ports | drawn | given | dict(parts)
+
+
+def write_for_shells(home: Path, variables: Mapping[str, str]) -> None:
+    """Write `home`/services.env, for a shell whose commands are to meet the running services."""
+    known = re.findall(r"^#?([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE)
+    lines = [
+        f"{name}={shlex.quote(variables[name])}\n"
+        for name in dict.fromkeys([*known, *PORTS])
+        if name in variables
+    ]
+    file = home / "services.env"
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text("".join(lines))
 
 
 def mailbox_url(environment: Mapping[str, str]) -> str | None:

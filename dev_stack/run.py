@@ -86,6 +86,7 @@ def _start(home: Path, cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
     with _step("Starting Postgres, Valkey and Kafka"):
         stack = cleanup.enter_context(parts.durable(home, console.print))
     variables = environment.of_services(home, stack.variables)
+    environment.write_for_shells(home, variables)
     running = list(stack.parts.values())
     if environment.mailbox_url(variables):
         stand_in = services.mail_stand_in(home, variables)

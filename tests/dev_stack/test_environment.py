@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,24 @@ def test_users_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert variables["REDIS_URL"] == "redis://127.0.0.1:1/0"
     assert "MASTER_KEY" not in variables
     assert environment.mailbox_url(variables) is None
+
+
+def test_a_shell_can_read_what_the_services_run_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROM_NAME", "Ada's $HOME & co")
+    monkeypatch.setenv("KAFKA_BROKER", "kafka.example.org:9092")
+    variables = environment.of_services(tmp_path, {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    environment.write_for_shells(tmp_path, variables)
+    file = tmp_path / "services.env"
+    assert file.stat().st_mode & 0o777 == 0o600
+    sourced = subprocess.run(
+        ["sh", "-c", f"set -a; . {file}; env -0"], env={}, capture_output=True, check=True
+    )
+    read = dict(line.split("=", 1) for line in sourced.stdout.decode().split("\0") if line)
+    assert all(read[name] == variables[name] for name in read.keys() - {"PWD", "_", "SHLVL"})
+    assert {"FROM_NAME", "KAFKA_BROKER", "REDIS_URL", "MASTER_KEY", "PORT"} <= read.keys()
+    assert "\nPATH=" not in file.read_text()
 
 
 def test_checkout_belongs_to_one_stack_at_a_time(tmp_path: Path) -> None:
