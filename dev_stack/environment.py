@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev_stack.part import REPOSITORY
+from dev_stack.ports import is_free
 
 # It names every variable that the services read.
 EXAMPLE = REPOSITORY / ".env.example"
@@ -21,11 +22,28 @@ PORTS = {
     "WORKER_PROBE_PORT": "3002",
     "MAIL_STAND_IN_PORT": "8025",
 }
+HIGHEST_PORT = 65535
 
 
 def port(setting: str) -> str:
     """The port that `setting` names, or its usual one."""
     return os.environ.get(setting) or PORTS[setting]
+
+
+def problems_with_ports() -> list[str]:
+    """A sentence for each port that nothing can listen on, and for each that two settings name."""
+    problems = []
+    named: dict[str, str] = {}
+    for setting in PORTS:
+        number = port(setting)
+        if not (re.fullmatch("[0-9]{1,5}", number) and 1 <= int(number) <= HIGHEST_PORT):
+            problems.append(f"{setting} is {number!r}: a port is a number from 1 to 65535.")
+        elif number in named:
+            problems.append(f"{setting} and {named[number]} both name port {number}.")
+        elif not is_free(int(number)):
+            problems.append(f"Port {number} is in use: stop what has it, or set {setting}.")
+        named.setdefault(number, setting)
+    return problems
 
 
 def development_secrets(home: Path) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import sys
@@ -22,7 +21,6 @@ from rich.table import Table
 from dev_stack import checkout, environment, parts, services, unprivileged, walkthrough
 from dev_stack.kafka_jars import NoKafka
 from dev_stack.part import REPOSITORY, Part, PartFailed
-from dev_stack.ports import is_free
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -104,10 +102,8 @@ def _start(home: Path, cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
 
 
 def _require_free_ports() -> None:
-    for setting, usual in environment.PORTS.items():
-        port = os.environ.get(setting) or usual
-        if not is_free(int(port)):
-            raise PartFailed(f"Port {port} is in use: stop what has it, or set {setting}.")
+    if problems := environment.problems_with_ports():
+        raise PartFailed("\n".join(problems))
 
 
 def _empty_logs(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from dev_stack import checkout, environment
 from dev_stack.part import PartFailed
+from dev_stack.ports import free_port
 
 
 def test_secrets_are_drawn_once_and_are_nobody_elses_to_read(tmp_path: Path) -> None:
@@ -45,6 +47,21 @@ def test_a_shell_can_read_what_the_services_run_with(
     assert all(read[name] == variables[name] for name in read.keys() - {"PWD", "_", "SHLVL"})
     assert {"FROM_NAME", "KAFKA_BROKER", "REDIS_URL", "MASTER_KEY", "PORT"} <= read.keys()
     assert "\nPATH=" not in file.read_text()
+
+
+def test_all_unusable_ports_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        free = str(free_port())
+        monkeypatch.setenv("PORT", "abc")
+        monkeypatch.setenv("EMAIL_PROBE_PORT", str(number))
+        monkeypatch.setenv("WORKER_PROBE_PORT", free)
+        monkeypatch.setenv("MAIL_STAND_IN_PORT", free)
+        assert environment.problems_with_ports() == [
+            "PORT is 'abc': a port is a number from 1 to 65535.",
+            f"Port {number} is in use: stop what has it, or set EMAIL_PROBE_PORT.",
+            f"MAIL_STAND_IN_PORT and WORKER_PROBE_PORT both name port {free}.",
+        ]
 
 
 def test_checkout_belongs_to_one_stack_at_a_time(tmp_path: Path) -> None:
