@@ -43,7 +43,7 @@ def run(home: Path) -> None:
         _run(home)
     except KeyboardInterrupt:
         console.print("Stopped.")
-    except (PartFailed, NoKafka, walkthrough.WalkthroughFailed) as failure:
+    except (PartFailed, NoKafka) as failure:
         console.print(
             f"[bold red]Failed.[/] {escape(str(failure))}", highlight=False, soft_wrap=True
         )
@@ -68,7 +68,7 @@ def _run(home: Path) -> None:
         _require_free_ports()
         try:
             running, variables = _start(home, cleanup)
-            _walk_through(variables)
+            _walk_through(home, variables)
             _print_addresses(home, variables, running, time.monotonic() - began)
             _watch(running)
         finally:
@@ -124,12 +124,15 @@ def _step(title: str) -> Iterator[None]:
     console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - began:.1f} s[/]", highlight=False)
 
 
-def _walk_through(variables: Mapping[str, str]) -> None:
+def _walk_through(home: Path, variables: Mapping[str, str]) -> None:
     mailbox = environment.mailbox_url(variables)
     if mailbox is None:
         console.print("No walkthrough: the mails go elsewhere, and it could not read the code.")
         return
-    asyncio.run(walkthrough.walk(f"http://127.0.0.1:{variables['PORT']}", mailbox, console))
+    try:
+        asyncio.run(walkthrough.walk(f"http://127.0.0.1:{variables['PORT']}", mailbox, console))
+    except walkthrough.WalkthroughFailed as failure:
+        raise PartFailed(f"{failure}\nThe logs are in {home}/logs/.") from failure
 
 
 def _print_addresses(

@@ -12,41 +12,60 @@ from rich.syntax import Syntax
 
 from dev_stack.api_client import Answer, ApiClient
 
+# ValueError: an answer that is not JSON.
+NO_ANSWER = (aiohttp.ClientError, TimeoutError, ValueError)
+WELL = {"up", "applied"}
+
 
 class WalkthroughFailed(Exception):
-    """A step was not answered as the contract says; the message holds the answer."""
+    """A step was not answered as the contract says; the message holds what was, and the health."""
 
 
 async def walk(base_url: str, mailbox_url: str, console: Console) -> None:
     """Register, read the code from the mailbox, verify, log in, and read the profile."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         client = ApiClient(http, base_url, mailbox_url)
-        email = f"ada.{secrets.token_hex(4)}@example.org"
-        password = f"counting stars {secrets.token_hex(4)}"
+        try:
+            await _walk(client, console)
+        except (WalkthroughFailed, *NO_ANSWER) as failure:
+            problem = str(failure) or "no answer within 30 s"
+            raise WalkthroughFailed(f"{problem}\n{await _health(client)}") from failure
 
-        person = {"name": "Ada Lovelace", "email": email, "password": password}
-        registered = await client.call("POST", "/api/auth/register", person)
-        _show(console, "1. Register", registered, expected=202)
 
-        code = await _code(client, email)
-        console.print(
-            f"\n[bold]2. Read the mail[/] in the mailbox: its code is [bold green]{code}[/]"
-        )
+async def _walk(client: ApiClient, console: Console) -> None:
+    email = f"ada.{secrets.token_hex(4)}@example.org"
+    password = f"counting stars {secrets.token_hex(4)}"
 
-        proof = {
-            "email": email,
-            "otp": code,
-            "registration_id": registered.data["registration_id"],
-        }
-        verified = await client.call("POST", "/api/auth/verify-otp", proof)
-        _show(console, "3. Prove the address", verified, expected=201)
+    person = {"name": "Ada Lovelace", "email": email, "password": password}
+    registered = await client.call("POST", "/api/auth/register", person)
+    _show(console, "1. Register", registered, expected=202)
 
-        credentials = {"email": email, "password": password}
-        logged_in = await client.call("POST", "/api/auth/login", credentials)
-        _show(console, "4. Log in", logged_in, expected=200)
+    code = await _code(client, email)
+    console.print(f"\n[bold]2. Read the mail[/] in the mailbox: its code is [bold green]{code}[/]")
 
-        profile = await client.call("GET", "/api/auth/profile", token=logged_in.data["token"])
-        _show(console, "5. Read the profile with the token", profile, expected=200)
+    proof = {
+        "email": email,
+        "otp": code,
+        "registration_id": registered.data["registration_id"],
+    }
+    verified = await client.call("POST", "/api/auth/verify-otp", proof)
+    _show(console, "3. Prove the address", verified, expected=201)
+
+    credentials = {"email": email, "password": password}
+    logged_in = await client.call("POST", "/api/auth/login", credentials)
+    _show(console, "4. Log in", logged_in, expected=200)
+
+    profile = await client.call("GET", "/api/auth/profile", token=logged_in.data["token"])
+    _show(console, "5. Read the profile with the token", profile, expected=200)
+
+
+async def _health(client: ApiClient) -> str:
+    try:
+        parts = (await client.call("GET", "/health")).body["parts"]
+    except (*NO_ANSWER, KeyError):
+        return "The user service does not tell its health either."
+    unwell = [f"{part} is {state}" for part, state in parts.items() if state not in WELL]
+    return f"Not well: {', '.join(unwell)}." if unwell else "The user service finds its parts well."
 
 
 async def _code(client: ApiClient, email: str) -> str:
