@@ -40,7 +40,8 @@ async def _walk(client: ApiClient, console: Console) -> None:
     registered = await client.call("POST", "/api/auth/register", person)
     _show(console, "1. Register", registered, expected=202)
 
-    code = await _code(client, email)
+    with console.status("Waiting for the mail …"):
+        code = await _code(client, email)
     console.print(f"\n[bold]2. Read the mail[/] in the mailbox: its code is [bold green]{code}[/]")
 
     proof = {
