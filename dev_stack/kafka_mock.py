@@ -35,7 +35,7 @@ def start(home: Path) -> Part:
         return True
 
     part = Part(
-        name="Kafka's mock",
+        name="Kafka (mock)",
         command=[sys.executable, "-m", "dev_stack.kafka_mock", str(port_file.resolve())],
         directory=REPOSITORY,
         log=home / "logs" / "kafka.log",

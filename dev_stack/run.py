@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,8 @@ from dev_stack.kafka_jars import NoKafka
 from dev_stack.part import REPOSITORY, Part, PartFailed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+SERVERS = ("Postgres", "Valkey", "Kafka", "Kafka (mock)")
 
 console = Console()
 home_option = click.option(
@@ -81,8 +84,10 @@ def _run(home: Path) -> None:
 def _start(home: Path, cleanup: ExitStack) -> tuple[list[Part], dict[str, str]]:
     """Start all parts in order, each to be stopped by `cleanup`."""
     _empty_logs(home)
-    with _step("Starting Postgres, Valkey and Kafka"):
+    with _step("Starting the servers") as step:
         stack = cleanup.enter_context(parts.durable(home, console.print))
+        # Known only now: Kafka or its mock, and none that the environment names.
+        step.title = f"Starting {_listed([part.name for part in stack.parts.values()])}"
     variables = environment.of_services(home, stack.variables)
     environment.write_for_shells(home, variables)
     running = list(stack.parts.values())
@@ -116,12 +121,28 @@ def _at_once(act: Callable[[Part], None], on: list[Part]) -> None:
         list(pool.map(act, on))
 
 
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "no server: the environment names them all"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+@dataclass
+class Step:
+    """`title` is what is printed once it is done, and may be made precise until then."""
+
+    title: str
+
+
 @contextmanager
-def _step(title: str) -> Iterator[None]:
+def _step(title: str) -> Iterator[Step]:
     began = time.monotonic()
+    step = Step(title)
     with console.status(f"{title} …"):
-        yield
-    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - began:.1f} s[/]", highlight=False)
+        yield step
+    console.print(
+        f"[green]✓[/] {step.title} [dim]{time.monotonic() - began:.1f} s[/]", highlight=False
+    )
 
 
 def _walk_through(home: Path, variables: Mapping[str, str]) -> None:
@@ -146,7 +167,7 @@ def _print_addresses(
         table.add_row("Mailbox", f"http://localhost:{variables['MAIL_STAND_IN_PORT']}/")
     table.add_row("Health", f"http://localhost:{variables['PORT']}/health")
     for part in running:
-        if part.name in ("Postgres", "Valkey", "Kafka"):
+        if part.name in SERVERS:
             table.add_row(part.name, part.url)
     table.add_row("Data and logs", f"{home} [dim](`make clean` deletes them)[/]")
     table.add_row("Try", "make demo N=1000 [dim](in another terminal)[/]")
