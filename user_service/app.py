@@ -80,11 +80,12 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
         state=State({"access_tokens": assembly.tokens}),
         logging_config=None,
     )
-    origins = {f"{base.scheme}://{base.netloc}", *settings.cors_origins}
+    listed = frozenset(origin.encode() for origin in settings.cors_origins)
     return Edge(
         app=app,
         clients=ClientAddress(settings.trusted_proxies),
-        origins=frozenset(origin.encode() for origin in origins),
+        origins=listed | {f"{base.scheme}://{base.netloc}".encode()},
+        listed_origins=listed,
         https=https,
         access_log=AccessLog(assembly.registry),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import tempfile
 
@@ -10,6 +11,7 @@ import asyncpg
 import rich_click as click
 import uvloop
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server as Granian
 
@@ -26,6 +28,8 @@ from user_service.storage.postgres import Database
 
 UNSAFE = 2
 DRAIN_SECONDS = 10
+HEADER_MILLISECONDS = 5_000
+MOST_CONNECTIONS = 16_384
 
 
 @click.group()
@@ -41,6 +45,7 @@ def serve() -> None:
     """Answer HTTP requests on HOST:PORT until SIGTERM."""
     settings = _settings()
     configure_log("user-service")
+    _allow_many_connections()
     if settings.workers > 1:
         # Where the processes' counters meet; must be empty at the start.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="gatepost-metrics-")
@@ -53,6 +58,10 @@ def serve() -> None:
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         websockets=False,
+        # Idle connections are cheap to open, so they are cheap to hold and short-lived.
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
+        backlog=4096,
+        backpressure=MOST_CONNECTIONS,
         workers=settings.workers,
         workers_kill_timeout=DRAIN_SECONDS,
         respawn_failed_workers=True,
@@ -102,6 +111,11 @@ async def _ensure_signing_key(settings: Settings) -> str | None:
             return await ensure_signing_key(tx, MasterKey(settings.master_key))
     finally:
         await db.close()
+
+
+def _allow_many_connections() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _settings() -> Settings:

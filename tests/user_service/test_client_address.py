@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.corner import Corner
-from tests.people import fresh_address, fresh_network, outcome
+from tests.mailroom import Mailroom
+from tests.people import fresh_address, fresh_network, member, outcome
 from tests.service_process import ServiceProcess
 
 pytestmark = pytest.mark.anyio
@@ -234,3 +235,13 @@ async def logged(service: ServiceProcess, request_id: str) -> str:
                 return str(line["address"])
         await asyncio.sleep(0.01)
     raise AssertionError("no line about this request")
+
+
+async def test_an_address_with_a_zone_counts_as_none(
+    service: ServiceProcess, mailroom: Mailroom
+) -> None:
+    """A zone is any text, and Postgres takes no address with one."""
+    person = await member(service, mailroom)
+    async with service.client("fe80::1%eth0") as client:
+        answer = await client.post("/api/auth/login", json=person.credentials())
+    assert answer.status_code == 200

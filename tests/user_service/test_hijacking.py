@@ -15,10 +15,12 @@ from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import (
     Person,
+    ask_to_register,
     fresh_network,
     log_in,
     outcome,
     register,
+    resend,
     verify,
     wrong,
 )
@@ -238,3 +240,40 @@ async def test_every_bare_refusal_reads_alike(service: ServiceProcess, mailroom:
     bodies = [{**answer.json(), "request_id": ""} for answer in answers]
     assert bodies == [bodies[0]] * 3
     assert [outcome(answer) for answer in answers] == [UNBOUND] * 3
+
+
+async def test_a_victim_who_was_refused_cannot_be_led_to_a_strangers_attempt(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    """The stranger spends the address's budget with one attempt and its resends."""
+    victim = Person()
+    stranger = Person(email=victim.email, password="another pass phrase")
+    async with service.client() as client:
+        registration_id = await register(client, stranger)
+        for _ in range(5):  # six mails an hour in all
+            let_pass(corner, 61)
+            stranger.network = fresh_network()
+            assert (await resend(client, stranger, registration_id)).status_code == 202
+        assert (await ask_to_register(client, victim)).status_code == 429
+        code = mailroom.code(registration_id, sequence=6)
+        assert outcome(await verify(client, victim, None, code)) == UNBOUND
+        assert (await log_in(client, stranger)).status_code == 401
+
+
+async def test_an_ended_attempt_tells_bare_guessers_nothing_of_its_end(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    """Finished means that there is an account."""
+    finished, unfinished, stranger = Person(), Person(), Person()
+    async with service.client() as client:
+        for person in (finished, unfinished):
+            registration_id = await register(client, person)
+            if person is finished:
+                code = mailroom.code(registration_id)
+                assert (await verify(client, person, registration_id, code)).status_code == 201
+        let_pass(corner, 605)
+        seen = []
+        for person in (finished, unfinished):
+            stranger.email = person.email
+            seen.append([outcome(await verify(client, stranger, None, "000000")) for _ in range(3)])
+    assert seen[0] == seen[1] == [UNBOUND] * 3

@@ -359,3 +359,18 @@ def production(corner: Corner) -> Iterator[ServiceProcess]:
         ARGON2_TIME="2",
     ) as service:
         yield service
+
+
+async def test_idle_connections_keep_nobody_out(service: ServiceProcess) -> None:
+    """By the server's default a thousand of them did, for half a minute."""
+    idle = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(1_100)]
+    try:
+        for _, writer in idle:
+            writer.write(b"GET /health/live HTTP/1.1\r\n")
+        async with service.client() as client:
+            began = time.monotonic()
+            assert (await client.get("/health/live")).status_code == 200
+            assert time.monotonic() - began < 3
+    finally:
+        for _, writer in idle:
+            writer.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import unicodedata
 from collections.abc import Iterator
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.corner import Corner
 from tests.mailroom import Mailroom
-from tests.people import Person, fresh_address, log_in, member
+from tests.people import Person, fresh_address, fresh_network, log_in, member
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
 
@@ -335,3 +337,31 @@ async def test_a_login_renews_a_hash_that_was_made_at_another_cost(
             assert await cost(person) == "m=64,t=2,p=1"
             assert (await log_in(client, mistyped)).status_code == 401
             assert (await log_in(client, person)).status_code == 200
+
+
+async def test_a_crafted_password_keeps_nobody_else_waiting(service: ServiceProcess) -> None:
+    """It kept the whole process busy for a second and more at each request."""
+    crafted = ("4@8({[<369&#!1/|0$5+7%2" * 6)[:128]
+    async with service.client(fresh_network()) as client:
+        floods = [
+            client.post("/api/auth/register", json=Person(password=crafted).registration())
+            for _ in range(8)
+        ]
+        flood = asyncio.gather(*floods)
+        began = time.monotonic()
+        assert (await client.get("/health/live")).status_code == 200
+        waited = time.monotonic() - began
+        assert {answer.status_code for answer in await flood} <= {202, 400}
+    assert waited < 1.5
+
+
+async def test_a_refused_password_spends_the_networks_budget_like_any_other(
+    service: ServiceProcess,
+) -> None:
+    async with service.client(fresh_network()) as client:
+        weak = [Person(password="password1").registration() for _ in range(24)]
+        statuses = [
+            (await client.post("/api/auth/register", json=person)).status_code for person in weak
+        ]
+    assert statuses[:20] == [400] * 20
+    assert 429 in statuses[20:]

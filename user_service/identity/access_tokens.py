@@ -16,6 +16,7 @@ from user_service.identity.keyring import Keyring
 
 TYPE = "at+jwt"
 LONGEST_TOKEN = 4096
+CLOCK_SKEW_SECONDS = 30
 MOST_REMEMBERED = 20_000
 # Whatever a forged token makes PyJWT or our own reading of it trip over.
 MALFORMED = (
@@ -48,9 +49,13 @@ class AccessTokens:
         self._remembered: OrderedDict[bytes, Claims] = OrderedDict()
         self._generation = keyring.generation
 
+    def require_ready(self) -> None:
+        """Raise Unavailable while there is no key to sign with."""
+        self._keyring.require_ready()
+
     def issue(self, subject: UUID, session: UUID) -> str:
+        self.require_ready()
         ring = self._keyring
-        ring.require_ready()
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -72,7 +77,7 @@ class AccessTokens:
         """
         if len(token) > LONGEST_TOKEN:
             raise TokenRejected
-        self._keyring.require_ready()
+        self.require_ready()
         if self._generation != self._keyring.generation:
             self._remembered.clear()
             self._generation = self._keyring.generation
@@ -104,6 +109,8 @@ class AccessTokens:
                 algorithms=[self._keyring.algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
+                # For a token issued on a host whose clock is ahead; `verify` judges `exp` exactly.
+                leeway=CLOCK_SKEW_SECONDS,
                 options={"require": REQUIRED, "strict_aud": True},
             )
             return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))

@@ -149,7 +149,7 @@ async def hash_costs_in_use(connection: Connection) -> list[tuple[str, int]]:
         )
         SELECT split_part(password_hash, '$', 4) AS parameters, count(*) AS accounts
         FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
-        GROUP BY 1
+        GROUP BY 1 ORDER BY 1
         """
     )
     return [(row["parameters"], row["accounts"]) for row in rows]

@@ -22,6 +22,7 @@ SCRIPTS = Path(__file__).with_name("challenges")
 OPEN = Script(SCRIPTS / "open.lua")
 RENEW = Script(SCRIPTS / "renew.lua")
 CHECK = Script(SCRIPTS / "check.lua")
+REFUSED = Script(SCRIPTS / "refused.lua")
 SETTLE = Script(SCRIPTS / "settle.lua")
 
 GUESSES = 5
@@ -117,10 +118,13 @@ class Challenges:
     async def settle(self, id: str, result: str) -> None:
         await self.redis.run(SETTLE, [self._key(id)], result, RETRY_WINDOW_MS)
 
-    async def discard(self, id: str, address: str) -> None:
-        """Forget a challenge that nobody was told of."""
+    async def refused(self, address: str) -> None:
+        """Remember that somebody wanted a challenge for the address and got none."""
+        await self.redis.run(REFUSED, [self._openings(address)])
+
+    async def discard(self, id: str) -> None:
+        """Forget a challenge that nobody was told of; that it was opened still counts."""
         await self.redis.command("DEL", self._key(id))
-        await self.redis.command("ZREM", self._openings(address), id)
 
     async def _check(self, how: str, id: str, address: str, code: str) -> Checked:
         guesses: list[str | bytes] = []

@@ -11,6 +11,7 @@ from user_service.errors import InvalidFields
 
 MOST_CHARACTERS = 128
 MOST_BYTES = 1024
+JUDGED_CHARACTERS = 20
 # Below this a password falls to 10^6 guesses: the common ones, repeats, keyboard rows, own words.
 LEAST_SCORE = 2
 
@@ -32,7 +33,10 @@ class PasswordPolicy:
         least = self.least_characters
         if not least <= len(password) <= MOST_CHARACTERS or len(password.encode()) > MOST_BYTES:
             raise InvalidFields(password=f"A password has {least} to {MOST_CHARACTERS} characters.")
-        verdict = zxcvbn(password, [*self.context, *own_words])
+        # What is hard to guess in its beginning is hard to guess. The rest is not looked at:
+        # crafted long passwords kept zxcvbn, which lets no other thread run, busy for seconds.
+        words = [word[:JUDGED_CHARACTERS] for word in (*self.context, *own_words)]
+        verdict = zxcvbn(password[:JUDGED_CHARACTERS], words)
         if int(verdict.score) < LEAST_SCORE:
             warning = verdict.feedback.warning if verdict.feedback else None
             reason = warning or "It is too close to a common word, your name or your address."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from functools import partial
 from hashlib import sha256
@@ -14,6 +15,8 @@ from argon2.low_level import Type
 from user_service.identity.hash_pool import HashPool
 from user_service.identity.password_policy import normalized
 from user_service.settings.limits import ArgonCost
+
+PARAMETERS = re.compile(r"m=(\d+),t=(\d+),p=(\d+)")
 
 
 class Passwords:
@@ -52,11 +55,11 @@ class Passwords:
         `in_use` holds parameters as in a PHC string and how many accounts have them. Without it
         the first raise of the cost would tell old accounts from none.
         """
-        total = sum(count for _, count in in_use)
+        readable = [(cost, count) for text, count in in_use if (cost := _cost(text))]
+        total = sum(count for _, count in readable)
         dummies, reached = [], 0
-        for parameters, count in in_use:
+        for cost, count in readable:
             reached += count
-            cost = _cost(parameters)
             dummies.append((reached / total, await self._pool.run(partial(_dummy, cost))))
         self._dummies = dummies or self._dummies
 
@@ -83,6 +86,6 @@ def _hasher(cost: ArgonCost) -> PasswordHasher:
     return PasswordHasher(cost.time, cost.memory, cost.lanes, type=Type.ID)
 
 
-def _cost(parameters: str) -> ArgonCost:
-    fields = dict(item.split("=") for item in parameters.split(","))
-    return ArgonCost(int(fields["m"]), int(fields["t"]), int(fields["p"]))
+def _cost(parameters: str) -> ArgonCost | None:
+    match = PARAMETERS.fullmatch(parameters)
+    return ArgonCost(*map(int, match.groups())) if match else None

@@ -44,6 +44,7 @@ class Login:
         self, identifier: Identifier, password: str, client: Client, device: Device
     ) -> LoggedIn:
         """A new session of the account; raises WrongCredentials, TooManyRequests, Unavailable."""
+        self.tokens.require_ready()  # or a right password would be told by what cannot follow it
         others = await self.attempts.admit(identifier.value, client)
         async with self.db.connection() as connection:
             found = await account_store.credentials(connection, identifier.kind, identifier.value)

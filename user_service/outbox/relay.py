@@ -68,12 +68,19 @@ class Relay:
             claimed = await outbox_store.claim(tx)
             pending = await outbox_store.pending(tx, BATCH) if claimed else []
             self.metrics.oldest = pending[0].created_at if pending else None
-            if pending:
-                # Enqueued in order; the producer keeps the order of a key through every retry.
-                await asyncio.gather(*[self._enqueue(event) for event in pending])
-                await outbox_store.acknowledge(tx, [event.id for event in pending])
+            # Enqueued in order; the producer keeps the order of a key through every retry.
+            outcomes = await asyncio.gather(
+                *[self._enqueue(event) for event in pending], return_exceptions=True
+            )
+            failures = [outcome for outcome in outcomes if outcome]
+            taken = [e.id for e, failure in zip(pending, outcomes, strict=True) if not failure]
+            if taken:
+                await outbox_store.acknowledge(tx, taken)
+        self.metrics.relayed.inc(len(taken))
+        # Raised only after the commit: one event that Kafka refuses must not hold up all others.
+        if failures:
+            raise failures[0]
         self.metrics.oldest = None
-        self.metrics.relayed.inc(len(pending))
         return len(pending)
 
     def _enqueue(self, event: PendingEvent) -> asyncio.Future[None]:

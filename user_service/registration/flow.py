@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID, uuid4
@@ -44,8 +45,17 @@ REFUSALS: dict[Outcome, type[Refusal]] = {
 }
 
 
+class Wish(Struct, frozen=True, kw_only=True):
+    """What somebody typed to register."""
+
+    name: str
+    email: str
+    password: str
+    username: str | None
+
+
 class Candidate(Struct, frozen=True, kw_only=True):
-    """What somebody wants an account to be; canonical, and acceptable by itself."""
+    """The same, canonical and acceptable by itself."""
 
     name: str
     address: str
@@ -73,35 +83,22 @@ class Registration:
         """Seconds after a mail until its address may be sent another."""
         return self.limits.mail_interval
 
-    def candidate(self, name: str, email: str, password: str, username: str | None) -> Candidate:
-        """Raises InvalidFields."""
-        candidate = Candidate(
-            name=display_name(name),
-            address=canonical_address(email),
-            password=normalized(password),
-            username=None if username is None else canonical_username(username),
-        )
-        local, _, _ = candidate.address.partition("@")
-        self.policy.require(
-            candidate.password, (candidate.address, local, candidate.name, *name.split())
-        )
-        return candidate
-
-    async def start(self, candidate: Candidate, client: Client) -> Issued:
+    async def start(self, wish: Wish, client: Client) -> Issued:
         """Open an attempt of its own and have its code mailed.
 
         A taken address costs the same work and is answered alike: its owner gets a truthful mail,
-        and the attempt refuses every guess. Raises TooManyRequests, UsernameTaken, Unavailable.
+        and the attempt refuses every guess. Raises InvalidFields, TooManyRequests, UsernameTaken,
+        Unavailable.
         """
-        self.mail.require_reachable()
-        share = await self.limits.spend_mail("register", client, "register", candidate.address)
+        # First of all: judging an address or a password costs more than refusing a network.
+        await self.limits.spend("register", client)
+        candidate = self._judged(wish)
         try:
-            issued, taken = await self._open(candidate)
-        except (UsernameTaken, Unavailable):
-            await self.limits.give_back(share)
+            return await self._start(candidate, client)
+        except (TooManyRequests, UsernameTaken, Unavailable):
+            with suppress(Unavailable):
+                await self.challenges.refused(candidate.address)
             raise
-        await self._mail(issued, candidate.address, share, taken=taken, opened=True)
-        return issued
 
     async def resend(self, registration_id: str, client: Client) -> Issued:
         """Mail a new code for an attempt, which keeps its count of wrong ones.
@@ -109,11 +106,11 @@ class Registration:
         Raises CodeExpired, GuessesSpent, TooManyRequests, Unavailable.
         """
         self.mail.require_reachable()
+        await self.limits.spend("resend", client)
         seen = await self.challenges.look(registration_id)
         if seen is None:
-            await self.limits.spend("resend", client)
             raise CodeExpired
-        share = await self.limits.spend_mail("resend", client, "register", seen.address)
+        share = await self.limits.spend_mail(client, "register", seen.address)
         if not seen.takes_codes:
             await self.limits.give_back(share)
             raise GuessesSpent
@@ -135,8 +132,8 @@ class Registration:
         The same request succeeds again for ten minutes, without a second row or event. Raises
         WrongCode, GuessesSpent, CodeExpired, RegistrationIdRequired, AddressTaken, Unavailable.
         """
-        address = canonical_address(email)
         await self.limits.spend("verify", client)
+        address = canonical_address(email)
         if registration_id is None:
             checked = await self._check_bare(address, code)
         else:
@@ -146,6 +143,29 @@ class Registration:
         if checked.outcome is Outcome.COMMITTED:
             return await self._committed(UUID(checked.content.decode()))
         return await self._commit(checked, address)
+
+    def _judged(self, wish: Wish) -> Candidate:
+        candidate = Candidate(
+            name=display_name(wish.name),
+            address=canonical_address(wish.email),
+            password=normalized(wish.password),
+            username=None if wish.username is None else canonical_username(wish.username),
+        )
+        local, _, _ = candidate.address.partition("@")
+        own_words = (candidate.address, local, candidate.name, *candidate.name.split())
+        self.policy.require(candidate.password, own_words)
+        return candidate
+
+    async def _start(self, candidate: Candidate, client: Client) -> Issued:
+        self.mail.require_reachable()
+        share = await self.limits.spend_mail(client, "register", candidate.address)
+        try:
+            issued, taken = await self._open(candidate)
+        except (UsernameTaken, Unavailable):
+            await self.limits.give_back(share)
+            raise
+        await self._mail(issued, candidate.address, share, taken=taken, opened=True)
+        return issued
 
     async def _open(self, candidate: Candidate) -> tuple[Issued, bool]:
         async with self.db.connection() as connection:
@@ -177,12 +197,12 @@ class Registration:
         try:
             await self.mail.request(email, "register", address, issued)
         except NotMailed as failure:
-            if failure.certain:
-                await self.limits.give_back(share)
             # Whether or not its mail still comes: a 503 promised nothing, and an attempt whose code
             # was never mailed would be free guesses.
             if opened:
-                await self.challenges.discard(issued.challenge_id, address)
+                await self.challenges.discard(issued.challenge_id)
+            if failure.certain:
+                await self.limits.give_back(share)
             raise
 
     async def _check_bare(self, address: str, code: str) -> Checked:

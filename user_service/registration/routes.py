@@ -18,7 +18,7 @@ from user_service.errors import (
     WrongCode,
 )
 from user_service.identity.challenge_store import Issued
-from user_service.registration.flow import Registration
+from user_service.registration.flow import Registration, Wish
 from user_service.web.answers import Success, User, UserData
 from user_service.web.cookies import RegistrationCookie
 from user_service.web.exchange import Exchange, exchange_of
@@ -72,11 +72,11 @@ class RegistrationRoutes(Controller):
         data: RegisterRequest,
         registration: Injected[Registration],
     ) -> Response[Success[Started]]:
-        candidate = registration.candidate(data.name, data.email, data.password, data.username)
-        exchange = exchange_of(request.scope)
-        return _started(
-            await registration.start(candidate, exchange.client), registration, exchange
+        wish = Wish(
+            name=data.name, email=data.email, password=data.password, username=data.username
         )
+        exchange = exchange_of(request.scope)
+        return _started(await registration.start(wish, exchange.client), registration, exchange)
 
     @post(
         "/resend-otp",

@@ -36,6 +36,10 @@ OUTAGES = (
 )
 
 
+# A migration has changed a table under a prepared statement.
+STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+
+
 class Database:
     """A pool whose connections are given up, not waited for, when something went wrong."""
 
@@ -70,6 +74,10 @@ class Database:
             raise self.breaker.failed(error) from error
         try:
             yield connection
+        except STALE as error:
+            await self._give_up(connection)
+            await self._pool.expire_connections()  # each has prepared for the schema as it was
+            raise Unavailable("postgres") from error
         except OUTAGES as error:
             await self._give_up(connection)
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
@@ -94,7 +102,7 @@ class Database:
             await transaction.start()
             try:
                 yield Transaction(connection)
-            except (asyncio.CancelledError, *OUTAGES):
+            except (asyncio.CancelledError, *OUTAGES, *STALE):
                 raise  # `connection` hangs up, and Postgres rolls back
             except BaseException:
                 await transaction.rollback()

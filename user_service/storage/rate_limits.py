@@ -1,6 +1,6 @@
 """How often a client network may ask, and how often an address may be mailed.
 
-Both are spent in one atomic step, before anybody looks whether the address has an account.
+Each is spent in one atomic step, before anybody looks whether the address has an account.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
@@ -18,6 +19,9 @@ from user_service.settings.limits import Limits, Rates
 from user_service.storage.redis import RedisStore, Script
 
 SPEND = Script(Path(__file__).with_name("rate_limits.lua"))
+SPEND_MAIL = Script(Path(__file__).with_name("mail_budget.lua"))
+
+Action = Literal["register", "resend", "verify"]
 
 
 class Client(Struct, frozen=True):
@@ -50,34 +54,38 @@ class RateLimits:
         rates = self.limits.address_site + self.limits.address_all
         return max((rate.seconds for rate in rates if rate.count == 1), default=0)
 
-    async def spend(self, action: str, client: Client) -> None:
-        """Take one request from the network's budget for `action`; raises TooManyRequests."""
-        await self._spend(action, client, log="", share="")
+    async def spend(self, action: Action, client: Client) -> None:
+        """Take one request from the network's budgets for `action`; raises TooManyRequests."""
+        rates: Rates = getattr(self.limits, action)
+        keys = budget_keys(action, rates, self.pseudonym(client.network))
+        _admit(await self.redis.run(SPEND, keys, *budget_figures(rates)))
 
-    async def spend_mail(
-        self, action: str, client: Client, purpose: Purpose, address: str
-    ) -> MailShare:
-        """Take one request and one mail to `address` at once; raises TooManyRequests."""
+    async def spend_mail(self, client: Client, purpose: Purpose, address: str) -> MailShare:
+        """Take one mail from the address's budget; raises TooManyRequests."""
         log = f"mailed:{purpose}:{self.pseudonym(address)}"
-        share = secrets.token_hex(8)
-        await self._spend(action, client, log=log, share=share)
-        return MailShare(log, f"{self.pseudonym(client.site)}|{share}")
+        share, site = secrets.token_hex(8), self.pseudonym(client.site)
+        rules: list[str | int] = []
+        for rate in self.limits.address_site:
+            rules += ("site", rate.count, rate.seconds * 1000)
+        for rate in self.limits.address_all:
+            rules += ("all", rate.count, rate.seconds * 1000)
+        _admit(await self.redis.run(SPEND_MAIL, [log], share, site, *rules))
+        return MailShare(log, f"{site}|{share}")
 
     async def give_back(self, share: MailShare) -> None:
         await self.redis.command("ZREM", share.log, share.entry)
 
-    async def _spend(self, action: str, client: Client, *, log: str, share: str) -> None:
-        rates: Rates = getattr(self.limits, action)
-        network = self.pseudonym(client.network)
-        keys = [f"rate:{action}:{rate.seconds}:{network}" for rate in rates]
-        arguments: list[str | int] = [share, self.pseudonym(client.site), len(rates)]
-        for rate in rates:
-            arguments += (rate.count, rate.seconds * 1000)
-        if log:
-            for rate in self.limits.address_site:
-                arguments += ("network", rate.count, rate.seconds * 1000)
-            for rate in self.limits.address_all:
-                arguments += ("all", rate.count, rate.seconds * 1000)
-        wait = await self.redis.run(SPEND, [*keys, log], *arguments)
-        if wait:
-            raise TooManyRequests(wait / 1000)
+
+def budget_keys(action: str, rates: Rates, network: str) -> list[str]:
+    """Where a network's budgets for an action are kept, one for each rate."""
+    return [f"rate:{action}:{rate.seconds}:{network}" for rate in rates]
+
+
+def budget_figures(rates: Rates) -> list[int]:
+    """Limit and window in ms for each rate, as the scripts take them."""
+    return [figure for rate in rates for figure in (rate.count, rate.seconds * 1000)]
+
+
+def _admit(wait_ms: int) -> None:
+    if wait_ms:
+        raise TooManyRequests(wait_ms / 1000)

@@ -64,5 +64,8 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    if isinstance(address, IPv4Address):
+        return address
+    if address.scope_id is not None:
+        return None  # a zone is any text, and means something on its own host only
+    return address.ipv4_mapped or address

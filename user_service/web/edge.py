@@ -36,11 +36,15 @@ HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An ASGI application around `app`; `origins` are those that pages may call from."""
+    """An ASGI application around `app`.
+
+    Pages may call from `origins`: our own, and the `listed_origins`, which read answers by CORS.
+    """
 
     app: ASGIApp
     clients: ClientAddress
     origins: frozenset[bytes]
+    listed_origins: frozenset[bytes]
     https: bool
     access_log: AccessLog
 
@@ -98,7 +102,7 @@ class Edge:
             headers.append(HSTS)
         # What this layer refuses by itself, a page of a listed origin must be able to read too.
         origin = exchange.headers.get(b"origin")
-        if origin in self.origins and b"access-control-allow-origin" not in names:
+        if origin in self.listed_origins and b"access-control-allow-origin" not in names:
             headers += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
         headers.append((b"x-request-id", exchange.request_id.encode()))
         return headers

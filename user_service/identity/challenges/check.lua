@@ -32,12 +32,15 @@ local function count()
   return redis.call('HINCRBY', key, 'guesses', 1)
 end
 
+-- What a bare guess is told must not depend on whether the registration was finished: that would
+-- tell strangers that there is an account.
 local open = state == 'open'
-if open and now >= tonumber(expires) then
-  return {'expired'}
+local late = now >= tonumber(expires)
+if open and late then
+  return {bare and 'ambiguous' or 'expired'}
 end
 if tonumber(guesses) >= allowed and (open or tonumber(guesses) > allowed) then
-  return {'spent'}
+  return {bare and 'ambiguous' or 'spent'}
 end
 if open then
   count()
@@ -53,7 +56,7 @@ if not matches then
   if not open then
     count()
   end
-  return {'wrong'}
+  return {bare and late and 'ambiguous' or 'wrong'}
 end
 
 if open then

@@ -16,7 +16,7 @@ from user_service.identity.password_attempts.attempts import (
     WAITS_FROM_FAILURE,
 )
 from user_service.settings.limits import Rates
-from user_service.storage.rate_limits import Client
+from user_service.storage.rate_limits import Client, budget_figures, budget_keys
 from user_service.storage.redis import RedisStore, Script
 
 SCRIPTS = Path(__file__).parent
@@ -34,14 +34,12 @@ class SharedAttempts:
     pseudonym: Callable[[str], str]
 
     async def admit(self, identifier: str, client: Client) -> int:
-        network = self.pseudonym(client.network)
-        keys = [f"rate:login:{rate.seconds}:{network}" for rate in self.rates]
-        budgets = [figure for rate in self.rates for figure in (rate.count, rate.seconds * 1000)]
+        keys = budget_keys("login", self.rates, self.pseudonym(client.network))
         under_way = f"logins:{self.pseudonym(identifier)}"
         wait, others = await self.redis.run(
             ADMIT,
             [*self._keys(identifier, client), under_way, *keys],
-            *(LONGEST_LOGIN_SECONDS * 1000, *budgets),
+            *(LONGEST_LOGIN_SECONDS * 1000, *budget_figures(self.rates)),
         )
         if wait:
             raise TooManyRequests(wait / 1000)
