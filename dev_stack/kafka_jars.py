@@ -64,13 +64,16 @@ def _fetch(jars: Path, say: Callable[[str], None]) -> None:
 
 
 def _follow(maven: subprocess.Popen[str], say: Callable[[str], None]) -> list[str]:
-    """Report each jar that has come, and return Maven's complaints."""
+    """Report each jar of Kafka's that has come, and return Maven's complaints."""
     problems = []
     fetched = 0
+    ours = False
     for line in maven.stdout or ():
         if line.startswith("[ERROR]"):
             problems.append(line.removeprefix("[ERROR]").strip())
-        if jar := re.search(r"Downloaded.*/([^/]+\.jar) \(([^)]*)\)", line):
+        # Maven fetches its own plugins before our project's jars, and theirs before it copies.
+        ours = (ours or "< gatepost:dev-stack >" in line) and ":copy-dependencies" not in line
+        if ours and (jar := re.search(r"Downloaded.*/([^/]+\.jar) \(([^)]*)\)", line)):
             fetched += 1
             say(f"  {fetched:3} {jar[1]} ({jar[2]})")
     return problems
