@@ -8,14 +8,18 @@ PARALLEL ?= -n 2 --dist loadfile
 ARGON2_CFLAGS ?= -O3 -march=x86-64-v3
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@test -t 1 && set -- -v 'bold=\033[1m' -v 'plain=\033[0m'; awk "$$@" -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %smake %-8s%s %s\n", bold, $$1, plain, $$2 }' $(MAKEFILE_LIST)
 
 .venv/installed: requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gatepost needs Python 3.11 or newer: make PYTHON=python3.x")'
-	@echo "Installing the locked packages into .venv (again only when the lock changes)"
+	@echo "Installing the locked packages into .venv: about a minute, 640 MB (again only when the lock changes)"
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
-	@.venv/bin/pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@touch $@
+	@# pip's own choice is a page for each package or nothing at all; its complaints go to stderr.
+	@rm -f $@; live=0; test -t 1 && live=1; { PYTHONUNBUFFERED=1 .venv/bin/pip install --disable-pip-version-check --progress-bar off \
+	  --require-hashes -r requirements-dev.lock && touch $@; } | awk -v live=$$live ' \
+	    /^Collecting / { got++; if (live) { printf "\r  %d packages fetched", got; fflush() } } \
+	    /^Installing / { printf "%s  %d packages fetched, unpacking them\n", live ? "\r" : "", got; fflush() }'
+	@test -e $@
 
 run: .venv/installed ## install, start everything, walk one registration through, and stay up
 	@.venv/bin/python -m dev_stack run
