@@ -170,10 +170,20 @@ def _print_addresses(
         if part.name in SERVERS:
             table.add_row(part.name, part.url)
     table.add_row("Data and logs", f"{home} [dim](`make clean` deletes them)[/]")
-    table.add_row("Try", "make demo N=1000 [dim](in another terminal)[/]")
+    table.add_row("Try", f"{_demo_command(variables)} [dim](in another terminal)[/]")
     table.add_row("Stop", "Ctrl-C")
     console.print(f"\n[bold]Gatepost is up[/] [dim]after {seconds:.1f} s[/]\n", highlight=False)
     console.print(table)
+
+
+def _demo_command(variables: Mapping[str, str]) -> str:
+    """With the ports that are not the usual ones: the other terminal does not know them."""
+    moved = [
+        f"{name}={variables[name]}"
+        for name in ("PORT", "MAIL_STAND_IN_PORT")
+        if variables[name] != environment.PORTS[name]
+    ]
+    return " ".join(["make demo N=1000", *moved])
 
 
 def _watch(running: list[Part]) -> NoReturn:
