@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 CHECK_SECONDS = 2.0
+FRESH_SECONDS = 1.0
 
 # Returns None when the part is well, else one sentence that says what is wrong with it.
 Check = Callable[[], Awaitable[str | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Probe:
     """What a daemon shows of itself. It is ready when all parts named in `needed` are well.
 
+    The parts are asked once a second at most: a probe must not multiply anybody's questions.
     Outside development the metrics are hidden unless a token guards them: counters tell.
     """
 
@@ -30,6 +33,9 @@ class Probe:
     registry: CollectorRegistry
     metrics_token: str
     development: bool
+    _troubles: dict[str, str | None] = field(default_factory=dict)
+    _asked_at: float = float("-inf")
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
@@ -56,7 +62,7 @@ class Probe:
         return app
 
     async def _health(self, _request: web.Request) -> web.Response:
-        troubles = await self._troubles(self.parts)
+        troubles = await self._look()
         status = "ok" if not any(troubles.values()) else "degraded"
         parts = {name: trouble or "ok" for name, trouble in troubles.items()}
         return _json({"status": status, "parts": parts})
@@ -65,8 +71,8 @@ class Probe:
         return _json({"status": "ok"})
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        needed = {name: check for name, check in self.parts.items() if name in self.needed}
-        troubles = {name: t for name, t in (await self._troubles(needed)).items() if t}
+        found = (await self._look()).items()
+        troubles = {name: trouble for name, trouble in found if trouble and name in self.needed}
         if troubles:
             return _json({"status": "unavailable", "parts": troubles}, status=503)
         return _json({"status": "ok"})
@@ -81,9 +87,13 @@ class Probe:
         body = generate_latest(self.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _troubles(self, parts: Mapping[str, Check]) -> dict[str, str | None]:
-        troubles = await asyncio.gather(*(_trouble(check) for check in parts.values()))
-        return dict(zip(parts, troubles, strict=True))
+    async def _look(self) -> dict[str, str | None]:
+        async with self._asking:
+            if time.monotonic() - self._asked_at > FRESH_SECONDS:
+                troubles = await asyncio.gather(*map(_trouble, self.parts.values()))
+                self._troubles = dict(zip(self.parts, troubles, strict=True))
+                self._asked_at = time.monotonic()
+        return self._troubles
 
 
 async def _trouble(check: Check) -> str | None:

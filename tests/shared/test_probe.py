@@ -88,3 +88,24 @@ async def test_metrics_are_for_those_who_have_the_token(
 
     assert answered == status
     assert ("mails_total 1.0" in text) == (status == 200)
+
+
+async def test_many_who_ask_at_once_put_one_question_to_each_part() -> None:
+    asked = 0
+
+    async def counted() -> str | None:
+        nonlocal asked
+        asked += 1
+        return None
+
+    watched = probe()
+    watched.parts = {"kafka": counted}
+    async with watched.serve("127.0.0.1", 0) as port, aiohttp.ClientSession() as session:
+
+        async def ask(path: str) -> int:
+            async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
+                return answer.status
+
+        paths = ("/health", "/health/ready") * 20
+        assert set(await asyncio.gather(*map(ask, paths))) == {200}
+    assert asked == 1
