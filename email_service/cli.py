@@ -18,7 +18,7 @@ from rich.table import Table
 from email_service import worker
 from email_service.dead_letters.reading import DeadLetter, DeadLetters
 from email_service.preview import write_previews
-from email_service.settings import Settings
+from email_service.settings import Settings, read_brand, read_settings
 from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable, Producer
 from shared.log import configure_log
@@ -31,9 +31,7 @@ def main() -> None:
     try:
         cli()
     except UnsafeSettings as error:
-        click.echo("The email service cannot start:", err=True)
-        for problem in error.problems:
-            click.echo(f"  - {problem}", err=True)
+        click.echo(error.report(), err=True)
         raise SystemExit(UNSAFE) from None
     except (KafkaUnavailable, RedisError) as error:
         click.echo(f"Not now: {error}", err=True)
@@ -51,7 +49,7 @@ def cli(context: plain_click.Context) -> None:
 @cli.command()
 def run() -> None:
     """Consume what the user service asks for, and send it."""
-    settings = Settings.load()
+    settings = read_settings()
     configure_log("email-service", level=settings.log_level)
     uvloop.run(worker.run(settings))
 
@@ -60,7 +58,7 @@ def run() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("previews"), show_default=True)
 def preview(out: Path) -> None:
     """Write every mail to HTML files, to be looked at in a browser."""
-    click.echo(f"Open {write_previews(Settings.load_brand(), out)}")
+    click.echo(f"Open {write_previews(read_brand(), out)}")
 
 
 @cli.group("dead-letters")
@@ -99,7 +97,7 @@ def replay(ids: tuple[str, ...], everything: bool) -> None:
     """Give the original events back to their topics. A code that has ended is refused."""
     if bool(ids) == everything:
         raise plain_click.UsageError("Name the dead letters, or say --all.")
-    _exit_with(asyncio.run(_replay(ids)))
+    raise SystemExit(asyncio.run(_replay(ids)))
 
 
 @dead_letters.command()
@@ -110,12 +108,12 @@ def drop(ids: tuple[str, ...]) -> None:
 
 
 async def _waiting() -> list[DeadLetter]:
-    async with _opened(Settings.load()) as letters:
+    async with _opened(read_settings()) as letters:
         return await letters.waiting()
 
 
 async def _replay(ids: tuple[str, ...]) -> int:
-    settings = Settings.load()
+    settings = read_settings()
     async with _opened(settings) as letters:
         chosen = _chosen(await letters.waiting(), ids)
         producer = Producer(settings.kafka)
@@ -137,7 +135,7 @@ async def _replay(ids: tuple[str, ...]) -> int:
 
 
 async def _drop(ids: tuple[str, ...]) -> None:
-    async with _opened(Settings.load()) as letters:
+    async with _opened(read_settings()) as letters:
         for letter in _chosen(await letters.waiting(), ids):
             await letters.drop(letter)
             click.echo(f"{letter.id}: dropped.")
@@ -158,7 +156,3 @@ def _chosen(letters: list[DeadLetter], ids: tuple[str, ...]) -> list[DeadLetter]
     if unknown := [id for id in ids if id not in by_id]:
         raise SystemExit(f"No dead letter waits under {', '.join(unknown)}.")
     return [by_id[id] for id in ids] if ids else letters
-
-
-def _exit_with(code: int) -> None:
-    raise SystemExit(code)

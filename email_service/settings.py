@@ -6,7 +6,8 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from typing import Literal, get_args
+from urllib.parse import unquote
 
 from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
@@ -17,7 +18,17 @@ from shared.kafka import KafkaConnection
 from shared.log import LOG_LEVELS, LogLevel
 from shared.redis import RedisConnection
 
-SMTP_SCHEMES = {"smtp": ("starttls", 587), "smtps": ("tls", 465), "smtp+plain": ("none", 25)}
+SenderName = Literal["sendgrid", "smtp", "console"]
+Security = Literal["starttls", "tls", "none"]
+
+SENDERS: tuple[SenderName, ...] = get_args(SenderName)
+SMTP_SCHEMES: dict[str, tuple[Security, int]] = {
+    "smtp": ("starttls", 587),
+    "smtps": ("tls", 465),
+    "smtp+plain": ("none", 25),
+}
+# What breaks out of a header's line.
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 
 
 class Brand(Struct, frozen=True):
@@ -42,8 +53,8 @@ class Brand(Struct, frozen=True):
             url=env.text("PRODUCT_URL", ""),
             support_email=_address(env, "SUPPORT_EMAIL", ""),
         )
-        # Braces would be read as template syntax, the rest breaks out of a header.
-        if re.search(r"[{}<>\x00-\x1f\x7f]", brand.name) or len(brand.name) > 60:
+        # Braces would be read as template syntax.
+        if re.search(rf"[{{}}<>{CONTROL}]", brand.name) or len(brand.name) > 60:
             env.problem("PRODUCT_NAME must be up to 60 characters without {, }, < or >.")
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", brand.color):
             env.problem(f"PRODUCT_COLOR is {brand.color!r}; it must look like #2f5d50.")
@@ -58,6 +69,13 @@ class Originator(Struct, frozen=True):
     address: str
     name: str
 
+    @classmethod
+    def read(cls, env: Environment, brand: Brand) -> Originator:
+        address, name = _address(env, "FROM_EMAIL"), env.text("FROM_NAME", "")
+        if re.search(f"[{CONTROL}]", name):
+            env.problem("FROM_NAME must be one line without control characters.")
+        return cls(address, name or brand.name)
+
 
 class SendGridAccount(Struct, frozen=True):
     api_key: str
@@ -66,7 +84,7 @@ class SendGridAccount(Struct, frozen=True):
     @classmethod
     def read(cls, env: Environment) -> SendGridAccount:
         base_url = env.text("SENDGRID_BASE_URL", "https://api.sendgrid.com").rstrip("/")
-        parts = urlsplit(base_url)
+        parts = env.parts_of("SENDGRID_BASE_URL", base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             env.problem("SENDGRID_BASE_URL must start with https:// (or http:// for a stand-in).")
         elif parts.scheme == "http" and not (env.development or _is_private(parts.hostname)):
@@ -75,18 +93,16 @@ class SendGridAccount(Struct, frozen=True):
 
 
 class SmtpServer(Struct, frozen=True):
-    """`security` is starttls, tls or none."""
-
     host: str
     port: int
-    security: str
+    security: Security
     username: str
     password: str
 
     @classmethod
     def read(cls, env: Environment) -> SmtpServer:
         """`smtp://` demands STARTTLS, `smtps://` starts with TLS, `smtp+plain://` has neither."""
-        parts = urlsplit(env.secret("SMTP_URL"))
+        parts = env.parts_of("SMTP_URL", env.secret("SMTP_URL"))
         if parts.scheme == "smtp+plain" and not env.development:
             env.problem("SMTP_URL may be smtp+plain:// in development only.")
         if parts.scheme not in SMTP_SCHEMES or not parts.hostname:
@@ -94,7 +110,7 @@ class SmtpServer(Struct, frozen=True):
         security, port = SMTP_SCHEMES.get(parts.scheme, ("starttls", 587))
         return cls(
             host=parts.hostname or "",
-            port=_port(env, parts.netloc) or port,
+            port=parts.port or port,
             security=security,
             username=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
@@ -111,7 +127,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     otp_keys: OtpKeys
     brand: Brand
     originator: Originator
-    sender: str
+    sender: SenderName
     sendgrid: SendGridAccount | None
     smtp: SmtpServer | None
     concurrency: int
@@ -119,44 +135,42 @@ class Settings(Struct, frozen=True, kw_only=True):
     probe_port: int
     metrics_token: str
 
-    @classmethod
-    def load(cls, variables: Mapping[str, str] = os.environ) -> Settings:
-        """Settings from environment variables; raises UnsafeSettings with all that is wrong."""
-        env = Environment(variables)
-        sender = _sender(env)
-        brand = Brand.read(env)
-        settings = cls(
-            development=env.development,
-            log_level=env.choice("LOG_LEVEL", LOG_LEVELS, "info"),
-            kafka=KafkaConnection.read(env),
-            redis=RedisConnection.read(env),
-            otp_keys=OtpKeys.read(env),
-            brand=brand,
-            originator=Originator(
-                address=_address(env, "FROM_EMAIL"), name=env.text("FROM_NAME", brand.name)
-            ),
-            sender=sender,
-            sendgrid=SendGridAccount.read(env) if sender == "sendgrid" else None,
-            smtp=SmtpServer.read(env) if sender == "smtp" else None,
-            concurrency=env.integer("EMAIL_CONCURRENCY", 100, least=1, most=5000),
-            probe_host=env.text("EMAIL_PROBE_HOST", "0.0.0.0"),  # noqa: S104
-            probe_port=env.integer("EMAIL_PROBE_PORT", 3001, least=0, most=65535),
-            metrics_token=env.key("METRICS_TOKEN", ""),
-        )
-        env.finish()
-        return settings
 
-    @classmethod
-    def load_brand(cls, variables: Mapping[str, str] = os.environ) -> Brand:
-        """The brand alone, for a preview on a machine where nothing else is set up."""
-        env = Environment(variables)
-        brand = Brand.read(env)
-        env.finish()
-        return brand
+def read_settings(variables: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process; raises UnsafeSettings with every problem at once."""
+    env = Environment(variables)
+    sender = _sender(env)
+    brand = Brand.read(env)
+    settings = Settings(
+        development=env.development,
+        log_level=env.choice("LOG_LEVEL", LOG_LEVELS, "info"),
+        kafka=KafkaConnection.read(env),
+        redis=RedisConnection.read(env),
+        otp_keys=OtpKeys.read(env),
+        brand=brand,
+        originator=Originator.read(env, brand),
+        sender=sender,
+        sendgrid=SendGridAccount.read(env) if sender == "sendgrid" else None,
+        smtp=SmtpServer.read(env) if sender == "smtp" else None,
+        concurrency=env.integer("EMAIL_CONCURRENCY", 100, least=1, most=5000),
+        probe_host=env.text("EMAIL_PROBE_HOST", "127.0.0.1"),
+        probe_port=env.integer("EMAIL_PROBE_PORT", 3001, least=0, most=65535),
+        metrics_token=env.key("METRICS_TOKEN", ""),
+    )
+    env.finish()
+    return settings
 
 
-def _sender(env: Environment) -> str:
-    sender = env.choice("SENDER", ("sendgrid", "smtp", "console"), "sendgrid")
+def read_brand(variables: Mapping[str, str] = os.environ) -> Brand:
+    """The brand alone, for a preview on a machine where nothing else is set up."""
+    env = Environment(variables)
+    brand = Brand.read(env)
+    env.finish()
+    return brand
+
+
+def _sender(env: Environment) -> SenderName:
+    sender = env.choice("SENDER", SENDERS, "sendgrid")
     if sender == "console" and not env.development:
         env.problem("SENDER may be console in development only: it prints the codes.")
     return sender
@@ -180,11 +194,3 @@ def _is_private(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return "." not in host
-
-
-def _port(env: Environment, netloc: str) -> int | None:
-    try:
-        return urlsplit(f"//{netloc}").port
-    except ValueError:
-        env.problem("SMTP_URL has a port that is not a number up to 65535.")
-        return None

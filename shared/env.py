@@ -22,6 +22,10 @@ class UnsafeSettings(Exception):
         super().__init__("\n".join(problems))
         self.problems = problems
 
+    def report(self) -> str:
+        """What a command prints before it ends with code 2."""
+        return "\n  - ".join(["These settings stop the start:", *self.problems])
+
 
 class Environment:
     """Reads variables one by one and remembers what is wrong with them.
@@ -68,6 +72,16 @@ class Environment:
         except (OSError, UnicodeDecodeError) as error:
             self.problem(f"{name}_FILE cannot be read: {error}.")
             return ""
+
+    def file(self, name: str) -> str:
+        """The path of a file, empty when unset; one that cannot be read is a problem."""
+        path = self.text(name, "")
+        try:
+            if path:
+                Path(path).read_bytes()
+        except OSError as error:
+            self.problem(f"{name} cannot be read: {error}.")
+        return path
 
     def key(self, name: str, default: str | None = None) -> str:
         """A secret that keys an HMAC or a cipher: at least 32 bytes, and nobody's example."""

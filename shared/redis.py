@@ -51,7 +51,7 @@ class RedisConnection(Struct, frozen=True):
     @classmethod
     def read(cls, env: Environment) -> RedisConnection:
         """`REDIS_URL`, or `REDIS_HOST` with its companions; `rediss://` speaks TLS."""
-        return cls(url=_url(env), ca_file=env.text("REDIS_CA_FILE", ""))
+        return cls(url=_url(env), ca_file=env.file("REDIS_CA_FILE"))
 
     def open(self, *, connections: int = 50) -> redis.asyncio.Redis:
         """A client whose every step, the wait for a free connection included, takes 1 s at most.

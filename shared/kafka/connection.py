@@ -40,7 +40,7 @@ class KafkaConnection(Struct, frozen=True):
             mechanism=env.choice("KAFKA_SASL_MECHANISM", mechanisms, "SCRAM-SHA-512"),
             username=env.text("KAFKA_USERNAME", None if sasl else ""),
             password=env.secret("KAFKA_PASSWORD", None if sasl else ""),
-            ca_file=env.text("KAFKA_CA_FILE", ""),
+            ca_file=env.file("KAFKA_CA_FILE"),
             topic_prefix=env.text("KAFKA_TOPIC_PREFIX", ""),
             replication=env.integer("KAFKA_REPLICATION", 1, least=1, most=9),
         )

@@ -102,5 +102,5 @@ def _settings_of_the_email_service(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(email_service.settings, "Environment", Listening)
     for sender in ("sendgrid", "smtp"):
         with pytest.raises(UnsafeSettings):
-            email_service.settings.Settings.load({"SENDER": sender})
+            email_service.settings.read_settings({"SENDER": sender})
     return asked

@@ -20,7 +20,7 @@ from email_service.senders.sender import (
 )
 from email_service.senders.sendgrid_api import SendGrid, compose
 from email_service.senders.smtp import Smtp
-from email_service.settings import Originator, SendGridAccount
+from email_service.settings import Originator, Security, SendGridAccount
 from email_service.settings import SmtpServer as SmtpSettings
 from tests.email_service.smtp_server import SmtpServer
 
@@ -136,7 +136,7 @@ class _answering:  # noqa: N801
         await self._runner.cleanup()
 
 
-def smtp(server: SmtpServer, security: str = "none") -> Smtp:
+def smtp(server: SmtpServer, security: Security = "none") -> Smtp:
     return Smtp(SmtpSettings("127.0.0.1", server.port, security, "", ""), ORIGINATOR)
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from email_service.settings import Settings
+from email_service.settings import read_settings
 from shared.env import UnsafeSettings
 
 GOOD_KEY = "k1:5f0c1d9be27a4836b1d27c40fae83957c6d2e1f04a7b8835906afd1c2e3b4857"
@@ -22,14 +22,14 @@ PRODUCTION = {
 
 def problems(**changes: str) -> str:
     try:
-        Settings.load(PRODUCTION | changes)
+        read_settings(PRODUCTION | changes)
     except UnsafeSettings as error:
         return "\n".join(error.problems)
     return ""
 
 
 def test_the_fewest_settings_are_enough() -> None:
-    settings = Settings.load(PRODUCTION)
+    settings = read_settings(PRODUCTION)
 
     assert settings.sendgrid is not None
     assert settings.sendgrid.base_url == "https://api.sendgrid.com"
@@ -65,6 +65,8 @@ def test_all_problems_are_told_at_once_and_end_the_start_with_code_2() -> None:
         ({"OTP_KEYS": "k1:short"}, "OTP_KEYS"),
         ({"PRODUCT_NAME": "{{ 7*7 }}"}, "PRODUCT_NAME"),
         ({"PRODUCT_NAME": "Gate\r\nBcc: a@b.org"}, "PRODUCT_NAME"),
+        ({"FROM_NAME": "Gate\r\nBcc: a@b.org"}, "FROM_NAME"),
+        ({"FROM_NAME": "Gate\u2028post"}, "FROM_NAME"),
         ({"PRODUCT_URL": "javascript:alert(1)"}, "PRODUCT_URL"),
         ({"SUPPORT_EMAIL": "help"}, "SUPPORT_EMAIL"),
         ({"EMAIL_CONCURRENCY": "0"}, "EMAIL_CONCURRENCY"),
@@ -82,7 +84,7 @@ def test_plain_http_may_stay_on_the_machine_or_in_its_container_network(url: str
 
 def test_an_smtp_url_tells_server_credentials_and_encryption() -> None:
     url = "smtp://user%40example.org:p%2Fw@mail.example.org"
-    smtp = Settings.load(PRODUCTION | {"SENDER": "smtp", "SMTP_URL": url}).smtp
+    smtp = read_settings(PRODUCTION | {"SENDER": "smtp", "SMTP_URL": url}).smtp
 
     assert smtp is not None
     assert (smtp.host, smtp.port, smtp.security) == ("mail.example.org", 587, "starttls")

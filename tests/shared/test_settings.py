@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from email_service.settings import Settings as EmailSettings
+import email_service.settings
 from shared.env import Environment, UnsafeSettings
 from user_service.settings import Settings, read_settings, settings_from
 
@@ -24,12 +24,21 @@ SAFE = {
     "MASTER_KEY": KEY,
     "OTP_KEYS": f"k1:{OTHER_KEY}",
 }
+SAFE_FOR_MAIL = {**SAFE, "SENDGRID_API_KEY": "SG.x", "FROM_EMAIL": "auth@example.org"}
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
 
 def _problems(**changes: str) -> list[str]:
     try:
         read_settings({**SAFE, **changes})
+    except UnsafeSettings as unsafe:
+        return unsafe.problems
+    return []
+
+
+def _problems_of_the_email_service(**changes: str) -> list[str]:
+    try:
+        email_service.settings.read_settings({**SAFE_FOR_MAIL, **changes})
     except UnsafeSettings as unsafe:
         return unsafe.problems
     return []
@@ -194,8 +203,11 @@ def test_postgres_may_be_named_by_its_parts() -> None:
 
 
 def test_several_hosts_of_postgres_may_be_named() -> None:
-    url = "postgresql://gatepost@one:5432,two:5432/gatepost"
-    assert _read(DATABASE_URL=url).database.url == url
+    for hosts in ("one:5432,two:5432", "one,two", "[::1]:5432,two", "one,[::1]:5432"):
+        url = f"postgresql://gatepost:p@{hosts}/gatepost?target_session_attrs=any"
+        assert _read(DATABASE_URL=url).database.url == url
+    assert _problems(DATABASE_URL="postgresql://one:5432,two:abc/gatepost")
+    assert _problems(DATABASE_URL="postgresql:///gatepost?host=/run/postgresql") == []
 
 
 def test_redis_may_be_named_by_its_parts() -> None:
@@ -207,14 +219,16 @@ def test_redis_may_be_named_by_its_parts() -> None:
     assert _problems(REDIS_URL="http://cache")[0].startswith("REDIS_URL")
 
 
-def test_kafka_takes_tls_and_sasl() -> None:
-    given = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_CA_FILE": "/ca.pem"}
+def test_kafka_takes_tls_and_sasl(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.touch()
+    given = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_CA_FILE": str(authority)}
     assert _problems(**given) == ["KAFKA_USERNAME is not set.", "KAFKA_PASSWORD is not set."]
     config = _read(**given, KAFKA_USERNAME="u", KAFKA_PASSWORD="p").kafka.client_config()
     assert config["security.protocol"] == "SASL_SSL"
     assert config["sasl.mechanism"] == "SCRAM-SHA-512"
     assert (config["sasl.username"], config["sasl.password"]) == ("u", "p")
-    assert config["ssl.ca.location"] == "/ca.pem"
+    assert config["ssl.ca.location"] == str(authority)
     assert _problems(KAFKA_SECURITY_PROTOCOL="TLS")[0].startswith("KAFKA_SECURITY_PROTOCOL")
 
 
@@ -242,13 +256,37 @@ def test_the_base_url_may_be_http_in_development() -> None:
     assert _read(ENVIRONMENT="development", PUBLIC_BASE_URL=url + "/").public_base_url == url
 
 
-@pytest.mark.parametrize("name", ["PUBLIC_BASE_URL", "REDIS_URL", "CORS_ORIGINS"])
 @pytest.mark.parametrize(
-    "value", ["https://[", "redis://[::1", "https://a:port", "redis://a:99999"]
+    ("name", "scheme"),
+    [
+        ("PUBLIC_BASE_URL", "https"),
+        ("REDIS_URL", "redis"),
+        ("CORS_ORIGINS", "https"),
+        ("DATABASE_URL", "postgresql"),
+        ("SENDGRID_BASE_URL", "https"),
+        ("SMTP_URL", "smtp"),
+    ],
 )
-def test_a_url_that_cannot_be_read_is_a_problem_and_no_traceback(name: str, value: str) -> None:
-    assert all(problem.startswith(name) for problem in _problems(**{name: value}))
-    assert _problems(**{name: value})
+@pytest.mark.parametrize("place", ["[", "[oops", "[::1", "a:port", "a:99999", "u:p@a:port/b"])
+def test_a_url_that_cannot_be_read_is_a_problem_and_no_traceback(
+    name: str, scheme: str, place: str
+) -> None:
+    mail = {"SENDER": "smtp" if name == "SMTP_URL" else "sendgrid"}
+    given = {name: f"{scheme}://{place}"}
+    if name in ("SENDGRID_BASE_URL", "SMTP_URL"):
+        problems = _problems_of_the_email_service(**mail, **given)
+    else:
+        problems = _problems(**given)
+    assert problems
+    assert all(problem.startswith(name) for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["DB_CA_FILE", "REDIS_CA_FILE", "KAFKA_CA_FILE"])
+def test_a_certificate_authority_that_cannot_be_read_is_a_problem(
+    tmp_path: Path, name: str
+) -> None:
+    (problem,) = _problems(**{name: str(tmp_path / "missing.pem")})
+    assert problem.startswith(f"{name} cannot be read")
 
 
 def test_a_jwt_secret_and_another_algorithm_stop_the_start() -> None:
@@ -333,7 +371,7 @@ def test_the_example_file_lists_every_variable_and_no_other(read: set[str]) -> N
     settings_from(Environment({}))
     for sender in ("sendgrid", "smtp", "console"):
         with pytest.raises(UnsafeSettings):
-            EmailSettings.load({"SENDER": sender})
+            email_service.settings.read_settings({"SENDER": sender})
     listed = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(read)
 
@@ -344,8 +382,9 @@ def test_the_example_files_values_are_the_defaults() -> None:
     defaults = {name: value for name, value in lines if name not in examples}
     assert len(defaults) > 30
     assert _read(**defaults) == _read()
-    email = {**SAFE, "SENDGRID_API_KEY": "SG.x", "FROM_EMAIL": "auth@example.org"}
-    assert EmailSettings.load({**email, **defaults}) == EmailSettings.load(email)
+    assert email_service.settings.read_settings(
+        {**SAFE_FOR_MAIL, **defaults}
+    ) == email_service.settings.read_settings(SAFE_FOR_MAIL)
 
 
 def test_the_example_file_as_it_stands_starts_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,7 @@ class PostgresConnection(Struct, frozen=True):
         return cls(
             url=_url(env),
             tls=env.flag("DB_TLS", default=False),
-            ca_file=env.text("DB_CA_FILE", ""),
+            ca_file=env.file("DB_CA_FILE"),
             pool_size=env.integer("DB_POOL_SIZE", 10, least=1, most=1000),
         )
 
@@ -42,7 +43,15 @@ def _url(env: Environment) -> str:
     password = env.secret("DB_PASSWORD", "")
     if url and not url.startswith(("postgres://", "postgresql://")):
         env.problem("DATABASE_URL must start with postgresql://.")
+    for place in _hosts(url):
+        env.parts_of("DATABASE_URL", f"postgresql://{place}")
     if not url and not host:
         env.problem("DATABASE_URL (or DB_HOST, DB_NAME, DB_USER, DB_PASSWORD) is not set.")
     credentials = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
     return url or f"postgresql://{credentials}@{host}:{port}/{quote(name, safe='')}"
+
+
+def _hosts(url: str) -> list[str]:
+    """Each host:port of a URL; Postgres takes several, which no URL parser knows."""
+    authority = re.split("[/?#]", url.partition("://")[2])[0]
+    return authority.rpartition("@")[2].split(",")
