@@ -72,8 +72,12 @@ async def test_brokers_that_hang_make_it_unready_and_cannot_hold_a_stop(
         await office.mail_to("before@example.org")
         assert (await worker.get("/health/ready"))[0] == 200
         kafka.freeze()
-        status, text = await worker.get("/health/ready")
-        assert (status, "kafka" in text) == (503, True)
+
+        async def unready() -> bool:
+            status, text = await worker.get("/health/ready")
+            return (status, "kafka" in text) == (503, True)
+
+        await eventually(unready, 10)  # what was found is told for a second
         assert (await worker.get("/health/live"))[0] == 200
 
         started = time.monotonic()
