@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import Controller, Request, post
+from litestar.openapi.spec import Example
+from litestar.params import Body
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
 
@@ -38,6 +40,9 @@ class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
         raise InvalidFields(email="Send exactly one of email and username.")
 
 
+EXAMPLE = Example(value={"email": "ann@example.org", "password": "plum kettle orbit"})
+
+
 class Token(Struct, frozen=True):
     """`expires_in` is in seconds."""
 
@@ -58,7 +63,10 @@ class LoginRoutes(Controller):
         responses=documented(*EVERY_POST, Overloaded, WrongCredentials),
     )
     async def login(
-        self, request: Request[Any, Any, Any], data: LoginRequest, login: Injected[Login]
+        self,
+        request: Request[Any, Any, Any],
+        data: Annotated[LoginRequest, Body(examples=[EXAMPLE])],
+        login: Injected[Login],
     ) -> Success[Token]:
         exchange = exchange_of(request.scope)
         user_agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
