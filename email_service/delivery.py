@@ -15,7 +15,7 @@ import structlog
 
 from email_service.dead_letters.writing import Undeliverable, put_aside
 from email_service.delivered import Delivered, MarksUnavailable
-from email_service.health import Metrics
+from email_service.metrics import Metrics
 from email_service.orders import Malformed, Order, read_order
 from email_service.render import MissingFact, Renderer, UnknownEmail
 from email_service.retry import Turnstile, backoff
@@ -181,7 +181,7 @@ def _read(message: Message) -> Order:
         raise Undeliverable("malformed", str(error)) from None
 
 
-def _too_late(order: Order, attempts: int = 0) -> Undeliverable:
+def _too_late(order: Order, attempts: int) -> Undeliverable:
     if isinstance(order.event, SendOtp):
         return Undeliverable("expired", attempts=attempts)
     return Undeliverable("undelivered", attempts=attempts)

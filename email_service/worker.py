@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from email_service.delivered import Delivered
 from email_service.delivery import Delivery
-from email_service.health import Metrics
+from email_service.metrics import Metrics
 from email_service.render import Renderer
 from email_service.retry import Turnstile
 from email_service.senders.console import Console
@@ -23,7 +23,7 @@ from email_service.senders.smtp import Smtp
 from email_service.settings import Settings
 from shared.kafka import Consumer, KafkaUnavailable, Producer
 from shared.probe import Probe
-from shared.topics import SEND_NOTICE, SEND_OTP
+from shared.topics import MAIL
 
 GROUP = "email-service"
 DRAIN_SECONDS = 10.5
@@ -54,9 +54,7 @@ async def run(settings: Settings) -> None:
             turnstile=Turnstile(settings.concurrency),
             metrics=Metrics(),
         )
-        consumer = Consumer(
-            settings.kafka, group=GROUP, topics=[SEND_OTP, SEND_NOTICE], handle=delivery.handle
-        )
+        consumer = Consumer(settings.kafka, group=GROUP, topics=MAIL, handle=delivery.handle)
         probe = _probe(settings, delivery, consumer, redis)
         port = await stack.enter_async_context(
             probe.serve(settings.probe_host, settings.probe_port)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 # Of one length, so that an event's size does not tell which mail it asks for.
 OtpEmail = Literal["one-time-code", "address-taken", "decoy-message"]
-
-OTP_EMAILS: frozenset[str] = frozenset(get_args(OtpEmail))

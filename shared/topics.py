@@ -17,6 +17,7 @@ class Topic(Struct, frozen=True):
 
 SEND_OTP = Topic("send-otp", 6, timedelta(hours=24))
 SEND_NOTICE = Topic("send-notice", 6, timedelta(days=7))
+MAIL = (SEND_OTP, SEND_NOTICE)
 USER_REGISTERED = Topic("user_registered", 3, timedelta(days=7))
 USER_LOGGED_IN = Topic("user_logged_in", 3, timedelta(days=7))
 

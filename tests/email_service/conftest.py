@@ -16,7 +16,6 @@ from dev_stack.part import Part
 from shared import topics
 from shared.events import new_id
 from shared.kafka import KafkaConnection, Producer, create_topics
-from shared.topics import SEND_NOTICE, SEND_OTP
 from tests.email_service.post_office import KEY, PostOffice
 
 
@@ -40,8 +39,8 @@ async def office_with_own_kafka(tmp_path: Path) -> AsyncIterator[tuple[PostOffic
 async def opened(brokers: str, folder: Path) -> AsyncIterator[PostOffice]:
     # Marks go by event id, so the tests of all workers may share one Redis number.
     connection = KafkaConnection(brokers=brokers, topic_prefix=f"{new_id()[:8]}-")
-    mail_topics = [SEND_OTP, SEND_NOTICE]
-    await create_topics(connection, mail_topics + [topics.dead_letters_of(t) for t in mail_topics])
+    dead_letters = [topics.dead_letters_of(topic) for topic in topics.MAIL]
+    await create_topics(connection, [*topics.MAIL, *dead_letters])
     producer = Producer(connection, timeout=10)
     producer.start()
     async with MailStandIn(key=KEY) as sendgrid:

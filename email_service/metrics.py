@@ -1,4 +1,4 @@
-"""What the worker counts, and what its probes answer."""
+"""What the worker counts and measures."""
 
 from __future__ import annotations
 
