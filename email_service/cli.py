@@ -77,7 +77,7 @@ def list_(as_json: bool) -> None:
         return
     table = Table("id", "since", "reason", "tries", "event")
     for letter in letters:
-        table.add_row(letter.id, letter.at, letter.why, letter.attempts, letter.event_id)
+        table.add_row(letter.id, letter.end.at, letter.why, letter.end.attempts, letter.event_id)
     Console().print(table if letters else "No dead letters.")
 
 
@@ -127,7 +127,7 @@ async def _replay(ids: tuple[str, ...]) -> int:
                     )
                 else:
                     await letters.replay(producer, letter)
-                    click.echo(f"{letter.id}: replayed to {letter.topic}.")
+                    click.echo(f"{letter.id}: replayed to {letter.end.topic}.")
         finally:
             await producer.close()
     # With --all, what has ended is passed over; by its id, it was asked for.

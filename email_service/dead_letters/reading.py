@@ -19,11 +19,11 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from email_service.dead_letters.headers import End, end_in, original
 from shared.events import Headers
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
-from shared.topics import DEAD_LETTER_SUFFIX, SEND_NOTICE, SEND_OTP, dead_letters_of
+from shared.topics import MAIL, SEND_OTP, dead_letters_of
 
-TOPICS = (SEND_OTP, SEND_NOTICE)
 ANSWER_SECONDS = 5.0
 BATCH, BATCH_SECONDS = 500, 0.2
 SETTLED = "dead-letter:"
@@ -33,18 +33,14 @@ class DeadLetter(Struct, frozen=True):
     """One message that was put aside. `id` is `<topic>/<partition>/<offset>`."""
 
     id: str
-    topic: str
-    reason: str
-    detail: str
-    at: str
-    attempts: str
+    end: End
     key: bytes | None
     value: bytes | None
     headers: Headers
 
     @property
     def why(self) -> str:
-        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+        return f"{self.end.reason}: {self.end.detail}" if self.end.detail else self.end.reason
 
     @property
     def event_id(self) -> str:
@@ -60,8 +56,7 @@ class DeadLetter(Struct, frozen=True):
 
     def summary(self) -> dict[str, str]:
         """What a list shows: nothing of the content, which names a person."""
-        fields = ("id", "topic", "at", "reason", "detail", "attempts", "event_id")
-        return {name: getattr(self, name) for name in fields}
+        return {"id": self.id, **self.end.told(), "event_id": self.event_id}
 
     def content(self) -> object:
         """The event as data, or its first characters when it is none."""
@@ -94,8 +89,8 @@ class DeadLetters:
 
     async def replay(self, producer: Producer, letter: DeadLetter) -> None:
         """Produce the original event to its topic again; raises KafkaUnavailable."""
-        original = [header for header in letter.headers if not header[0].startswith("dead_")]
-        await producer.produce(letter.topic, letter.key, letter.value, original)
+        headers = original(letter.headers)
+        await producer.produce(letter.end.topic, letter.key, letter.value, headers)
         await self._settle(letter, "replayed")
 
     async def drop(self, letter: DeadLetter) -> None:
@@ -112,13 +107,13 @@ class DeadLetters:
             | {"group.id": "dead-letters", "enable.auto.commit": False}
         )
         try:
-            names = {self.connection.topic_name(dead_letters_of(topic)) for topic in TOPICS}
+            names = {self.connection.topic_name(dead_letters_of(topic)) for topic in MAIL}
             letters = [_letter(record) for record in _records(client, names)]
         except KafkaException as error:
             raise KafkaUnavailable(str(error), certain=True) from None
         finally:
             client.close()
-        return sorted(letters, key=lambda letter: letter.at)
+        return sorted(letters, key=lambda letter: letter.end.at)
 
 
 def _records(
@@ -155,15 +150,10 @@ def _ends(client: confluent_kafka.Consumer, names: set[str]) -> dict[tuple[str, 
 
 def _letter(record: confluent_kafka.Message) -> DeadLetter:
     headers = cast("Headers", record.headers() or [])
-    told = {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
     topic = record.topic() or ""
     return DeadLetter(
         id=f"{topic}/{record.partition()}/{record.offset()}",
-        topic=told.get("dead_topic", topic.removesuffix(DEAD_LETTER_SUFFIX)),
-        reason=told.get("dead_reason", ""),
-        detail=told.get("dead_detail", ""),
-        at=told.get("dead_at", ""),
-        attempts=told.get("dead_attempts", ""),
+        end=end_in(headers, topic),
         key=record.key(),
         value=record.value(),
         headers=headers,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
 
+from email_service.dead_letters.headers import End, now, original
 from shared.events import Headers
 from shared.kafka import Message, Producer
 from shared.topics import DEAD_LETTER_SUFFIX
@@ -32,22 +32,20 @@ async def put_aside(producer: Producer, message: Message, end: Undeliverable) ->
         message.topic + DEAD_LETTER_SUFFIX,
         message.key,
         message.value[:LONGEST_VALUE] if message.value is not None else None,
-        _kept(message.headers) + _death(message, end),
+        _kept(message.headers) + _told(message, end).headers(),
     )
 
 
-def _death(message: Message, end: Undeliverable) -> Headers:
-    return [
-        ("dead_reason", end.reason.encode()),
-        ("dead_detail", end.detail.encode()),
-        ("dead_at", datetime.now(UTC).isoformat(timespec="milliseconds").encode()),
-        ("dead_topic", message.topic.encode()),
-        ("dead_attempts", str(end.attempts).encode()),
-    ]
+def _told(message: Message, end: Undeliverable) -> End:
+    return End(
+        topic=message.topic,
+        at=now(),
+        reason=end.reason,
+        detail=end.detail,
+        attempts=str(end.attempts),
+    )
 
 
 def _kept(headers: Headers) -> Headers:
     size = sum(len(name) + len(value or b"") for name, value in headers)
-    # A replayed message that dies again must not carry its first death along.
-    kept = [header for header in headers if not header[0].startswith("dead_")]
-    return kept if size <= LONGEST_HEADERS else []
+    return original(headers) if size <= LONGEST_HEADERS else []

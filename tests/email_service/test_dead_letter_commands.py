@@ -17,11 +17,11 @@ async def test_a_mended_mail_is_replayed_and_an_ended_code_is_refused(office: Po
     mended = await office.ask("mended@example.org")
     await office.ask("late@example.org", lives=-1)
     async with office.worker():
-        letters = {letter.reason: letter for letter in await office.dead_letters(2)}
+        letters = {letter.end.reason: letter for letter in await office.dead_letters(2)}
 
     code, listed, _ = await office.command("dead-letters", "list")
     assert code == 0
-    assert all(letter.id in listed and letter.reason in listed for letter in letters.values())
+    assert all(letter.id in listed and letter.end.reason in listed for letter in letters.values())
     assert "mended@example.org" not in listed
 
     code, shown, _ = await office.command("dead-letters", "show", letters["refused"].id)

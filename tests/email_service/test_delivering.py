@@ -55,7 +55,7 @@ async def test_an_expired_code_is_never_sent(office: PostOffice) -> None:
         await office.mail_to("intime@example.org")
         assert await worker.metric("gatepost_mails_expired_total") == 1
 
-    assert letter.reason == "expired"
+    assert letter.end.reason == "expired"
     assert office.sendgrid.mailbox.count("late@example.org") == 0
 
 
@@ -103,7 +103,7 @@ async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) 
         assert worker.process.returncode is None
         assert await worker.metric("gatepost_mails_dead_total") == 9
 
-    assert {letter.reason for letter in letters} == {"malformed"}
+    assert {letter.end.reason for letter in letters} == {"malformed"}
     assert b"{not json" in {letter.value for letter in letters}
     assert office.sendgrid.mailbox.count() == 1
 
@@ -117,8 +117,8 @@ async def test_an_unknown_notice_waits_among_the_dead_letters_for_its_template(
     async with office.worker():
         [letter] = await office.dead_letters(1)
 
-    assert (letter.reason, letter.detail) == ("unknown email", "not-yet")
-    assert letter.topic.endswith("send-notice")
+    assert (letter.end.reason, letter.end.detail) == ("unknown email", "not-yet")
+    assert letter.end.topic.endswith("send-notice")
     assert letter.value == notice
 
 

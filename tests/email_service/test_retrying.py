@@ -41,10 +41,10 @@ async def test_a_refused_mail_is_put_aside_at_once_with_sendgrids_reason(
         await worker.shows("gatepost_mails_delivered_total", 20)
         assert await worker.metric("gatepost_mails_retried_total") == 0
 
-    assert letter.reason == "refused"
-    assert letter.detail.startswith("400 ")
-    assert len(letter.detail) > len("400 ")
-    assert (letter.attempts, letter.event_id) == ("1", bad.event_id)
+    assert letter.end.reason == "refused"
+    assert letter.end.detail.startswith("400 ")
+    assert len(letter.end.detail) > len("400 ")
+    assert (letter.end.attempts, letter.event_id) == ("1", bad.event_id)
     assert bad.code.encode() not in (letter.value or b"") + str(letter.headers).encode()
 
 
@@ -75,8 +75,8 @@ async def test_a_code_that_ends_while_its_mail_waits_is_not_sent(office: PostOff
         office.sendgrid.faults.remove(fault)
         await asyncio.sleep(0.5)
 
-    assert letter.reason == "expired"
-    assert int(letter.attempts) >= 1
+    assert letter.end.reason == "expired"
+    assert int(letter.end.attempts) >= 1
     assert office.sendgrid.mailbox.count() == 0
 
 
