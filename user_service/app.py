@@ -52,7 +52,7 @@ ROUTES = (
 def create() -> ASGIApp:
     """The application as the environment describes it; what a server process loads."""
     settings = read_settings()
-    configure_log("user-service")
+    configure_log("user-service", level=settings.log_level)
     return build(settings, assemble(settings))
 
 

@@ -44,7 +44,7 @@ def main() -> None:
 def serve() -> None:
     """Answer HTTP requests on HOST:PORT until SIGTERM."""
     settings = _settings()
-    configure_log("user-service")
+    configure_log("user-service", level=settings.log_level)
     _allow_many_connections()
     if settings.workers > 1:
         # Where the processes' counters meet; must be empty at the start.
@@ -73,7 +73,7 @@ def serve() -> None:
 def run_worker() -> None:
     """Produce the outbox's events to Kafka, and sweep what is old, until SIGTERM."""
     settings = _settings()
-    configure_log("worker")
+    configure_log("worker", level=settings.log_level)
     uvloop.run(worker.run(settings))
 
 
@@ -81,7 +81,7 @@ def run_worker() -> None:
 def run_migrate() -> None:
     """Apply the schema, make the first signing key, create the topics. Safe to repeat."""
     settings = _settings()
-    configure_log("migrate")
+    configure_log("migrate", level=settings.log_level)
     try:
         uvloop.run(_migrate(settings))
     except WrongMasterKey as error:
@@ -122,7 +122,5 @@ def _settings() -> Settings:
     try:
         return read_settings()
     except UnsafeSettings as unsafe:
-        click.echo("These settings stop the start:", err=True)
-        for problem in unsafe.problems:
-            click.echo(f"  - {problem}", err=True)
+        click.echo(unsafe.report(), err=True)
         sys.exit(UNSAFE)

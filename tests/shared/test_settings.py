@@ -15,6 +15,8 @@ from user_service.settings import Settings, read_settings, settings_from
 
 KEY = "5f0c1d9be27a4836b1d27c40fae83957"
 OTHER_KEY = "9b2e7d10c4f85a63e1079cd4b82f5a6e"
+THIRD_KEY = "e41c70d82b9f6a3554d0c8b7196efa23"
+FOURTH_KEY = "7fd20e6b93c1584aae07d5f4b1286c39"
 SAFE = {
     "ENVIRONMENT": "production",
     "PUBLIC_BASE_URL": "https://auth.example.org",
@@ -134,20 +136,20 @@ def test_a_short_or_well_known_secret_stops_the_start_outside_development(
 
 
 def test_every_key_of_the_ring_is_judged_and_not_only_the_first() -> None:
-    (problem,) = _problems(OTP_KEYS=f"k2:{KEY},k1:short")
+    (problem,) = _problems(OTP_KEYS=f"k2:{THIRD_KEY},k1:short")
     assert "k1" in problem
 
 
-@pytest.mark.parametrize("value", ["secret", ":x", "k1:", f"k1:{KEY},k1:{OTHER_KEY}", "a,b"])
+@pytest.mark.parametrize("value", ["secret", ":x", "k1:", f"k1:{THIRD_KEY},k1:{OTHER_KEY}", "a,b"])
 def test_otp_keys_are_pairs_with_a_kid_each(value: str) -> None:
     (problem,) = _problems(OTP_KEYS=value)
     assert problem.startswith("OTP_KEYS")
 
 
 def test_the_first_of_the_otp_keys_makes_new_codes() -> None:
-    keys = _read(OTP_KEYS=f"new:{KEY} , old:{OTHER_KEY}").otp_keys
+    keys = _read(OTP_KEYS=f"new:{THIRD_KEY} , old:{OTHER_KEY}").otp_keys
     assert keys.current == "new"
-    assert keys.secrets == {"new": KEY.encode(), "old": OTHER_KEY.encode()}
+    assert keys.secrets == {"new": THIRD_KEY.encode(), "old": OTHER_KEY.encode()}
 
 
 @pytest.mark.parametrize("name", ["MASTER_KEY", "OTP_KEYS", "KAFKA_BROKER", "PUBLIC_BASE_URL"])
@@ -164,7 +166,7 @@ def test_what_has_no_default_must_be_set(name: str) -> None:
     "name", ["MASTER_KEY", "JWT_SECRET", "METRICS_TOKEN", "OTP_KEYS", "DATABASE_URL", "REDIS_URL"]
 )
 def test_a_secret_may_be_kept_in_a_file(tmp_path: Path, name: str) -> None:
-    given = {**SAFE, "JWT_SECRET": OTHER_KEY, "METRICS_TOKEN": OTHER_KEY}
+    given = {**SAFE, "JWT_SECRET": THIRD_KEY, "METRICS_TOKEN": FOURTH_KEY}
     file = tmp_path / "secret"
     file.write_text(f"{given[name]}\n")
     elsewhere = {k: v for k, v in given.items() if k != name} | {f"{name}_FILE": str(file)}
@@ -290,12 +292,12 @@ def test_a_certificate_authority_that_cannot_be_read_is_a_problem(
 
 
 def test_a_jwt_secret_and_another_algorithm_stop_the_start() -> None:
-    assert _problems(JWT_SECRET=OTHER_KEY, ALGORITHM="ES256")[0].startswith("JWT_SECRET")
+    assert _problems(JWT_SECRET=THIRD_KEY, ALGORITHM="ES256")[0].startswith("JWT_SECRET")
     assert _problems(ALGORITHM="HS256")[0].startswith("ALGORITHM")
     for algorithm in ("none", "RS256", "hs256", "HS512"):
-        assert _problems(JWT_SECRET=OTHER_KEY, ALGORITHM=algorithm)[0].startswith("ALGORITHM")
-    assert _read(JWT_SECRET=OTHER_KEY).jwt_secret == OTHER_KEY
-    assert _read(JWT_SECRET=OTHER_KEY, ALGORITHM="HS256").jwt_secret == OTHER_KEY
+        assert _problems(JWT_SECRET=THIRD_KEY, ALGORITHM=algorithm)[0].startswith("ALGORITHM")
+    assert _read(JWT_SECRET=THIRD_KEY).jwt_secret == THIRD_KEY
+    assert _read(JWT_SECRET=THIRD_KEY, ALGORITHM="HS256").jwt_secret == THIRD_KEY
     assert _read(ALGORITHM="ES256").jwt_secret == ""
 
 
@@ -393,3 +395,25 @@ def test_the_example_file_as_it_stands_starts_nothing() -> None:
         read_settings(dict(lines))
     names = {problem.split()[0] for problem in unsafe.value.problems}
     assert names == {"DATABASE_URL", "REDIS_URL", "KAFKA_BROKER", "MASTER_KEY", "OTP_KEYS"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,::/0"),
+        ("LIMIT_ADDRESS", "1000/second"),
+        ("LIMIT_ADDRESS", "21/day"),
+        ("PUBLIC_BASE_URL", "https://user@auth.example.org"),
+        ("PUBLIC_BASE_URL", "https://Auth.example.org"),
+        ("PUBLIC_BASE_URL", "https://auth.example.org:443"),
+        ("PUBLIC_BASE_URL", "https://auth.example.org/#top"),
+        ("JWT_SECRET", SAFE["MASTER_KEY"]),
+        ("METRICS_TOKEN", SAFE["MASTER_KEY"]),
+        ("OTP_KEYS", f"k1:{SAFE['MASTER_KEY']}"),
+    ],
+)
+def test_what_would_void_a_promise_stops_the_start(name: str, value: str) -> None:
+    problems = _problems(**{name: value})
+    assert len(problems) == 1
+    assert name in problems[0]

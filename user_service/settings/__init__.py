@@ -55,6 +55,7 @@ def read_settings(variables: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process; raises UnsafeSettings with every problem at once."""
     env = Environment(variables)
     settings = settings_from(env)
+    _judge_together(env, settings)
     env.finish()
     return settings
 
@@ -95,6 +96,14 @@ def settings_from(env: Environment) -> Settings:
     )
 
 
+def _judge_together(env: Environment, settings: Settings) -> None:
+    secrets = [settings.master_key, settings.jwt_secret, settings.metrics_token]
+    secrets += [secret.decode() for secret in settings.otp_keys.secrets.values()]
+    given = [secret for secret in secrets if secret]
+    if len(set(given)) < len(given) and not env.development:
+        env.problem("MASTER_KEY, OTP_KEYS, JWT_SECRET and METRICS_TOKEN must all be different.")
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -106,6 +115,11 @@ def _public_base_url(env: Environment) -> str:
         env.problem("PUBLIC_BASE_URL must read https://auth.example.org.")
     elif url and parts.scheme == "http" and not env.development:
         env.problem("PUBLIC_BASE_URL must be https outside development.")
+    # Browsers send origins in this form, and tokens' issuer is compared letter by letter.
+    usual_port = {"https": ":443", "http": ":80"}.get(parts.scheme, ":")
+    host = parts.netloc
+    if host != host.lower() or "@" in host or parts.fragment or host.endswith(usual_port):
+        env.problem("PUBLIC_BASE_URL is lower-case, without user, usual port or fragment.")
     return url.rstrip("/")
 
 
@@ -126,6 +140,8 @@ def _networks(env: Environment, name: str) -> tuple[Network, ...]:
             networks.append(ip_network(item, strict=False))
         except ValueError as error:
             env.problem(f"{name}: {error}.")
+    if any(network.prefixlen == 0 for network in networks):
+        env.problem(f"{name} would let everybody choose the address that limits are kept by.")
     return tuple(networks)
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from shared.env import Environment
 
 WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+MOST_DAILY_MAILS = 20
 RATE = re.compile(r"([1-9][0-9]{0,6})/(second|minute|hour|day)")
 
 
@@ -32,7 +33,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, env: Environment) -> Limits:
-        return cls(
+        limits = cls(
             register=_rates(env, "LIMIT_REGISTER", "20/minute,100/hour"),
             resend=_rates(env, "LIMIT_RESEND", "20/minute"),
             verify=_rates(env, "LIMIT_VERIFY", "60/minute"),
@@ -40,6 +41,12 @@ class Limits(Struct, frozen=True, kw_only=True):
             address_site=_rates(env, "LIMIT_ADDRESS_FROM_NETWORK", "1/minute,3/hour,4/day"),
             address_all=_rates(env, "LIMIT_ADDRESS", "3/minute,6/hour,10/day"),
         )
+        # Five guesses for each: NIST allows a hundred a day.
+        daily = [rate.count for rate in limits.address_all if rate.seconds >= WINDOWS["day"]]
+        bounded = any(count <= MOST_DAILY_MAILS for count in daily)
+        if limits.address_all and not bounded and not env.development:
+            env.problem(f"LIMIT_ADDRESS must hold a rate of {MOST_DAILY_MAILS}/day or less.")
+        return limits
 
 
 class ChallengeTimes(Struct, frozen=True):
