@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import threading
 from collections.abc import Iterator
@@ -222,3 +223,25 @@ async def test_a_hash_is_not_renewed_while_others_wait() -> None:
     assert await passwords.verify(PASSWORD, renewed)
     assert await passwords.renewed(PASSWORD, renewed) is None
     pool.close()
+
+
+async def test_a_system_that_allows_no_priorities_costs_no_hash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container of an engine that is nicer than our threads would be."""
+
+    def forbidden(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.setpriority", forbidden)
+    pool = HashPool(threads=1, most_waiting=1)
+    assert [await pool.run(lambda: 7) for _ in range(5)] == [7] * 5
+    pool.close()
+
+
+async def test_hash_threads_are_nicer_than_the_service_that_is_nice_already() -> None:
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    pool = HashPool(threads=1, most_waiting=1)
+    theirs = await pool.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    pool.close()
+    assert theirs == min(mine + 5, 19)

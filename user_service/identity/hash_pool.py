@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from user_service.errors import Overloaded
@@ -14,6 +15,7 @@ from user_service.errors import Overloaded
 QUEUE_SECONDS = 1.0
 # Hashing yields to the event loop, or a profile's answer waits behind every login.
 NICENESS = 5
+LEAST_PRIORITY = 19
 
 T = TypeVar("T")
 
@@ -41,9 +43,9 @@ class HashPool:
         """The result of `work`; raises Overloaded when it could not start within a second."""
         if self._held >= (self._most_yielding if yielding else self._most):
             raise Overloaded("hash queue")
-        self._held += 1
         loop = asyncio.get_running_loop()
         hashing = self._executor.submit(work)
+        self._held += 1
         # A slot is free when its hash has ended, not when its caller has gone.
         hashing.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
         hashed = asyncio.wrap_future(hashing)
@@ -66,5 +68,9 @@ class HashPool:
 
 
 def _be_nice() -> None:
-    # On Linux a niceness belongs to the thread, not to its process.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    # On Linux a niceness belongs to the thread, not to its process. Relative, for the service may
+    # be nice already; and never worth a hash, for an initializer that fails breaks the whole pool.
+    with suppress(OSError):
+        thread = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, min(niceness, LEAST_PRIORITY))
