@@ -130,6 +130,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sender: SenderName
     sendgrid: SendGridAccount | None
     smtp: SmtpServer | None
+    password_reset_url: str  # empty: reset mails hold the code only
     concurrency: int
     probe_host: str
     probe_port: int
@@ -152,6 +153,7 @@ def read_settings(variables: Mapping[str, str] = os.environ) -> Settings:
         sender=sender,
         sendgrid=SendGridAccount.read(env) if sender == "sendgrid" else None,
         smtp=SmtpServer.read(env) if sender == "smtp" else None,
+        password_reset_url=_password_reset_url(env),
         concurrency=env.integer("EMAIL_CONCURRENCY", 100, least=1, most=5000),
         probe_host=env.text("EMAIL_PROBE_HOST", "127.0.0.1"),
         probe_port=env.integer("EMAIL_PROBE_PORT", 3001, least=0, most=65535),
@@ -174,6 +176,15 @@ def _sender(env: Environment) -> SenderName:
     if sender == "console" and not env.development:
         env.problem("SENDER may be console in development only: it prints the codes.")
     return sender
+
+
+def _password_reset_url(env: Environment) -> str:
+    url = env.text("PASSWORD_RESET_URL", "")
+    if url and not re.fullmatch(r"https?://[^\s{}<>\"'#]+", url):
+        env.problem("PASSWORD_RESET_URL must start with https:// and have no fragment.")
+    elif url.startswith("http://") and not env.development:
+        env.problem("PASSWORD_RESET_URL must start with https://: a link in it resets a password.")
+    return url
 
 
 def _address(env: Environment, name: str, default: str | None = None) -> str:

@@ -7,6 +7,7 @@ event derives the same code again, and a changed address derives another one.
 from __future__ import annotations
 
 import hmac
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Literal
 
@@ -70,6 +71,13 @@ class OtpKeys(Struct, frozen=True):
     ) -> bytes:
         """What is kept of a code: 32 bytes that only a holder of the key can match to digits."""
         return self._mac(kid, "digest", purpose, challenge_id, address, code)
+
+    def link_token(
+        self, kid: str, purpose: Purpose, challenge_id: str, sequence: int, address: str
+    ) -> str:
+        """What a link in the mail carries in place of the code: the id and a MAC nobody guesses."""
+        mac = self._mac(kid, "link", purpose, challenge_id, str(sequence), address)
+        return f"{challenge_id}.{urlsafe_b64encode(mac).decode().rstrip('=')}"
 
     def _mac(self, kid: str, *fields: str) -> bytes:
         key = self.secrets.get(kid)

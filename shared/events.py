@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from shared import topics
 from shared.codes import Purpose
-from shared.emails import OtpEmail
+from shared.emails import NoticeEmail, OtpEmail
+from shared.topics import Topic
 
 SOURCE = "gatepost/user-service"
 
@@ -44,7 +47,7 @@ class SendNotice(Struct, frozen=True, kw_only=True):
     """
 
     version: int = 1
-    email: str
+    email: NoticeEmail
     address: str
     occurred_at: datetime
     user_id: str | None = None
@@ -52,10 +55,12 @@ class SendNotice(Struct, frozen=True, kw_only=True):
 
 
 class UserRegistered(Struct, frozen=True, kw_only=True):
+    """`email` and `name` are null when the event is replayed after the account was deleted."""
+
     version: int = 1
     user_id: str
-    email: str
-    name: str
+    email: str | None
+    name: str | None
     username: str | None
     account_version: int
     registered_at: datetime
@@ -70,6 +75,92 @@ class UserLoggedIn(Struct, frozen=True, kw_only=True):
     account_version: int
     logged_in_at: datetime
 
+
+class UserUpdated(Struct, frozen=True, kw_only=True):
+    """Name, username or status are others by now; `name` is null after a deletion."""
+
+    version: int = 1
+    user_id: str
+    name: str | None
+    username: str | None
+    status: Literal["active", "disabled"]
+    account_version: int
+    updated_at: datetime
+
+
+class UserDeactivated(Struct, frozen=True, kw_only=True):
+    """None of the user's tokens counts any more."""
+
+    version: int = 1
+    user_id: str
+    account_version: int
+    deactivated_at: datetime
+
+
+class UserDeleted(Struct, frozen=True, kw_only=True):
+    version: int = 1
+    user_id: str
+    account_version: int
+    deleted_at: datetime
+
+
+class PasswordResetRequested(Struct, frozen=True, kw_only=True):
+    """Somebody asked for a code, or an administrator withdrew the password."""
+
+    version: int = 1
+    user_id: str
+    account_version: int
+    requested_at: datetime
+
+
+class PasswordResetCompleted(Struct, frozen=True, kw_only=True):
+    version: int = 1
+    user_id: str
+    account_version: int
+    completed_at: datetime
+
+
+class PasswordChanged(Struct, frozen=True, kw_only=True):
+    version: int = 1
+    user_id: str
+    account_version: int
+    changed_at: datetime
+
+
+class EmailChanged(Struct, frozen=True, kw_only=True):
+    """`email` is the new address; null after a deletion."""
+
+    version: int = 1
+    user_id: str
+    email: str | None
+    account_version: int
+    changed_at: datetime
+
+
+class SessionsRevoked(Struct, frozen=True, kw_only=True):
+    """Tokens of these sessions count no more."""
+
+    version: int = 1
+    user_id: str
+    session_ids: list[str]
+    account_version: int
+    revoked_at: datetime
+
+
+TOPICS: dict[type[Struct], Topic] = {
+    SendOtp: topics.SEND_OTP,
+    SendNotice: topics.SEND_NOTICE,
+    UserRegistered: topics.USER_REGISTERED,
+    UserLoggedIn: topics.USER_LOGGED_IN,
+    UserUpdated: topics.USER_UPDATED,
+    UserDeactivated: topics.USER_DEACTIVATED,
+    UserDeleted: topics.USER_DELETED,
+    PasswordResetRequested: topics.PASSWORD_RESET_REQUESTED,
+    PasswordResetCompleted: topics.PASSWORD_RESET_COMPLETED,
+    PasswordChanged: topics.PASSWORD_CHANGED,
+    EmailChanged: topics.EMAIL_CHANGED,
+    SessionsRevoked: topics.SESSIONS_REVOKED,
+}
 
 _encoder = msgspec.json.Encoder()
 

@@ -24,6 +24,7 @@ from user_service.oauth.routes import jwks
 from user_service.pages.docs import asset, description, start_script
 from user_service.profile.routes import ProfileRoutes
 from user_service.registration.routes import RegistrationRoutes
+from user_service.sessions.routes import SessionRoutes
 from user_service.settings import Settings, read_settings
 from user_service.web.access_log import AccessLog
 from user_service.web.client_address import ClientAddress
@@ -38,6 +39,7 @@ LARGEST_BODY = 16 * 1024
 ROUTES = (
     RegistrationRoutes,
     LoginRoutes,
+    SessionRoutes,
     ProfileRoutes,
     jwks,
     health,
@@ -95,6 +97,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
     constants: dict[str, Any] = {
         "registration": assembly.registration,
         "login": assembly.login,
+        "sessions": assembly.sessions,
         "profile": assembly.profile,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,

@@ -28,10 +28,13 @@ from user_service.identity.password_attempts import (
 )
 from user_service.identity.password_policy import PasswordPolicy
 from user_service.identity.passwords import Passwords
+from user_service.identity.refresh_tokens import RefreshTokens
+from user_service.identity.session_store import SessionRules
 from user_service.identity.upkeep import keep_costs, keep_keys
 from user_service.login.flow import Login
 from user_service.profile.flow import Profile
 from user_service.registration.flow import Registration
+from user_service.sessions.flow import Sessions
 from user_service.settings import Settings
 from user_service.storage.breaker import Breaker
 from user_service.storage.postgres import Database
@@ -72,6 +75,7 @@ class Assembly:
     passwords: Passwords
     registration: Registration
     login: Login
+    sessions: Sessions
     profile: Profile
     tokens: AccessTokens
     checkup: Checkup
@@ -119,6 +123,16 @@ def assemble(settings: Settings) -> Assembly:
         lifetime=settings.access_token_minutes * 60,
     )
     passwords = Passwords(connections.pool, settings.argon_cost, master_key.derive("dummy hash"))
+    refresh_tokens = RefreshTokens(master_key.derive("refresh"))
+    rules = SessionRules(
+        lifetime=timedelta(days=settings.sessions.days),
+        idle=timedelta(days=settings.sessions.idle_days),
+        most=settings.sessions.per_account,
+    )
+    attempts = ThrottledAttempts(
+        SharedAttempts(redis, settings.limits.login, master_key.pseudonym),
+        LocalAttempts(settings.limits.login),
+    )
     return Assembly(
         connections=connections,
         master_key=master_key,
@@ -127,14 +141,14 @@ def assemble(settings: Settings) -> Assembly:
         registration=_registration(settings, connections, master_key, passwords),
         login=Login(
             db=db,
-            attempts=ThrottledAttempts(
-                SharedAttempts(redis, settings.limits.login, master_key.pseudonym),
-                LocalAttempts(settings.limits.login),
-            ),
+            attempts=attempts,
             passwords=passwords,
             tokens=tokens,
-            session_lifetime=timedelta(days=settings.session_days),
+            refresh_tokens=refresh_tokens,
+            sessions=rules,
+            tell_of_new_devices=settings.new_sign_in_mails,
         ),
+        sessions=Sessions(db, tokens, refresh_tokens, rules),
         profile=Profile(db),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),

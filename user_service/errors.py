@@ -7,14 +7,21 @@ Refusal
 ├── RegistrationIdRequired   400
 ├── WrongCredentials         401
 ├── TokenRejected            401
+├── RefreshTokenRejected     401
 ├── OriginRefused            403
+├── WrongPassword            403
+├── AdminsOnly               403
 ├── NotFound                 404
+├── NoSuchUser               404
+├── NoSuchSession            404
 ├── MethodNotAllowed         405  Allow
 ├── AddressTaken             409
 ├── UsernameTaken            409
+├── OwnAccount               409
 ├── CodeExpired              410
 ├── BodyTooLarge             413
 ├── NotJson                  415
+├── NotForm                  415
 ├── GuessesSpent             429
 ├── TooManyRequests          429  Retry-After
 ├── InternalError            500
@@ -64,7 +71,7 @@ class WrongCode(Refusal):
     status = 400
     code = "wrong_code"
     title = "Wrong code"
-    detail = "This code does not belong to this address and registration. Check the newest mail."
+    detail = "This code does not belong to this address and attempt. Check the newest mail."
 
 
 class RegistrationIdRequired(Refusal):
@@ -88,6 +95,13 @@ class TokenRejected(Refusal):
     detail = "Send a valid access token as 'Authorization: Bearer <token>'. Log in to get one."
 
 
+class RefreshTokenRejected(Refusal):
+    status = 401
+    code = "refresh_token_rejected"
+    title = "Refresh token rejected"
+    detail = "This refresh token is not valid, or its session has ended. Log in again."
+
+
 class OriginRefused(Refusal):
     status = 403
     code = "origin_refused"
@@ -95,11 +109,39 @@ class OriginRefused(Refusal):
     detail = "Pages of this origin may not call this service. CORS_ORIGINS lists those that may."
 
 
+class WrongPassword(Refusal):
+    status = 403
+    code = "wrong_password"
+    title = "Wrong password"
+    detail = "The current password is wrong. It is needed for this change."
+
+
+class AdminsOnly(Refusal):
+    status = 403
+    code = "admins_only"
+    title = "Administrators only"
+    detail = "Only administrators may do this. `user_service admin grant` makes one."
+
+
 class NotFound(Refusal):
     status = 404
     code = "not_found"
     title = "Not found"
     detail = "There is nothing here. The API is described at /docs."
+
+
+class NoSuchUser(Refusal):
+    status = 404
+    code = "no_such_user"
+    title = "No such user"
+    detail = "No user has this id."
+
+
+class NoSuchSession(Refusal):
+    status = 404
+    code = "no_such_session"
+    title = "No such session"
+    detail = "You have no live session with this id. GET /api/auth/sessions lists them."
 
 
 class MethodNotAllowed(Refusal):
@@ -123,11 +165,18 @@ class UsernameTaken(Refusal):
     detail = "This username belongs to somebody else. Choose another, or leave it out."
 
 
+class OwnAccount(Refusal):
+    status = 409
+    code = "own_account"
+    title = "Own account"
+    detail = "Administrators cannot disable, reset or delete themselves here: ask another one."
+
+
 class CodeExpired(Refusal):
     status = 410
     code = "code_expired"
     title = "Code expired"
-    detail = "This code or its registration has expired. Ask for a new code, or register again."
+    detail = "This code or its attempt has expired. Ask for a new code, or begin again."
 
 
 class BodyTooLarge(Refusal):
@@ -144,11 +193,18 @@ class NotJson(Refusal):
     detail = "Send the body as application/json."
 
 
+class NotForm(Refusal):
+    status = 415
+    code = "not_form"
+    title = "Unsupported media type"
+    detail = "Send the body as application/x-www-form-urlencoded."
+
+
 class GuessesSpent(Refusal):
     status = 429
     code = "guesses_spent"
     title = "Too many wrong codes"
-    detail = "This registration takes no more codes. Register again."
+    detail = "This attempt takes no more codes. Begin again, and a new one is mailed."
 
 
 class TooManyRequests(Refusal):

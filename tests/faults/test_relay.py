@@ -176,7 +176,7 @@ async def test_a_worker_killed_before_it_could_acknowledge_produces_the_same_eve
 async def acknowledging(house: House) -> bool:
     rows = await house.corner.fetch(
         "SELECT FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock' AND query LIKE 'UPDATE outbox%'"
+        " AND wait_event_type = 'Lock' AND query LIKE '%UPDATE outbox%'"
     )
     return bool(rows)
 

@@ -68,6 +68,7 @@ def test_a_safe_set_starts_with_the_figures_of_the_design() -> None:
     assert figures == {
         "register": [(20, 60), (100, 3600)],
         "resend": [(20, 60)],
+        "recovery": [(20, 60)],
         "verify": [(60, 60)],
         "login": [(60, 60)],
         "address_site": [(1, 60), (3, 3600), (4, 86400)],
@@ -380,7 +381,13 @@ def test_the_example_file_lists_every_variable_and_no_other(read: set[str]) -> N
 
 def test_the_example_files_values_are_the_defaults() -> None:
     lines = re.findall(r"^#([A-Z][A-Z0-9_]+)=(.+)$", EXAMPLE.read_text(), re.MULTILINE)
-    examples = {"TRUSTED_PROXIES", "CORS_ORIGINS", "SMTP_URL"}
+    examples = {
+        "TRUSTED_PROXIES",
+        "CORS_ORIGINS",
+        "SMTP_URL",
+        "BREACH_CHECK_URL",
+        "PASSWORD_RESET_URL",
+    }
     defaults = {name: value for name, value in lines if name not in examples}
     assert len(defaults) > 30
     assert _read(**defaults) == _read()

@@ -214,7 +214,7 @@ async def test_a_hash_is_not_renewed_while_others_wait() -> None:
     await asyncio.sleep(0.05)
     renewed = await passwords.renewed(PASSWORD, old)
     assert renewed is not None
-    assert await passwords.verify(PASSWORD, renewed)
+    assert await passwords.verify(PASSWORD, renewed, "ann")
     assert await passwords.renewed(PASSWORD, renewed) is None
     pool.close()
 

@@ -26,6 +26,11 @@ OPERATIONS = [
     "POST /api/auth/resend-otp",
     "POST /api/auth/verify-otp",
     "POST /api/auth/login",
+    "POST /api/auth/refresh",
+    "POST /api/auth/logout",
+    "GET /api/auth/sessions",
+    "DELETE /api/auth/sessions",
+    "DELETE /api/auth/sessions/{session_id}",
     "GET /api/auth/profile",
     "GET /v1/me",
     "GET /.well-known/jwks.json",
@@ -49,6 +54,7 @@ CHECKS = [
 OF_GENERATED = [checks.negative_data_rejection, checks.ignored_auth]
 # What a sensible request to a path is answered with, where that is not 200.
 MEANT = {
+    "/api/auth/sessions/{session_id}": 404,
     "/api/auth/register": 202,
     "/api/auth/resend-otp": 410,
     "/api/auth/verify-otp": 410,
@@ -93,7 +99,12 @@ def _try(operation: AnyOperation, service: ServiceProcess, somebody: Person) -> 
     anything = operation.as_strategy() | operation.as_strategy(
         generation_mode=schemathesis.GenerationMode.NEGATIVE
     )
-    token = httpx.post(f"{service.url}/api/auth/login", json=somebody.credentials()).json()
+
+    def token() -> dict[str, str]:
+        # One for each request, because some of them end the session.
+        answer = httpx.post(f"{service.url}/api/auth/login", json=somebody.credentials())
+        data: dict[str, str] = answer.json()["data"]
+        return data
 
     @hypothesis.settings(
         max_examples=50,
@@ -106,8 +117,9 @@ def _try(operation: AnyOperation, service: ServiceProcess, somebody: Person) -> 
     def tried(case: schemathesis.Case[Any], sensible: bool) -> None:
         headers = {"x-forwarded-for": fresh_network()}
         if sensible:
-            headers["authorization"] = f"Bearer {token['data']['token']}"
-            case.body = _sensible(operation.path, somebody, case.body)
+            opened = token()
+            headers["authorization"] = f"Bearer {opened['token']}"
+            case.body = _sensible(operation.path, somebody, opened, case.body)
         response = case.call(base_url=service.url, headers=headers)
         reached.add(response.status_code)
         # A token that was added to a case is not one that schemathesis may judge.
@@ -118,8 +130,10 @@ def _try(operation: AnyOperation, service: ServiceProcess, somebody: Person) -> 
     return reached
 
 
-def _sensible(path: str, somebody: Person, body: Any) -> Any:
+def _sensible(path: str, somebody: Person, opened: dict[str, str], body: Any) -> Any:
     """A body that a person might send, where the path takes one."""
+    if path == "/api/auth/refresh":
+        return {"refresh_token": opened["refresh_token"]}
     if path == "/api/auth/register":
         return Person().registration()
     if path == "/api/auth/login":

@@ -7,7 +7,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from shared.events import UserRegistered
-from shared.topics import USER_REGISTERED
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Actor
 from user_service.identity import account_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
@@ -23,10 +24,10 @@ class NewAccount(Struct, frozen=True, kw_only=True):
     password_hash: str
 
 
-async def create(tx: Transaction, new: NewAccount, address: str) -> Account | None:
+async def create(tx: Transaction, new: NewAccount, address: str, by: Actor) -> Account | None:
     """The committed account and its event; the same account again when this id has it already.
 
-    None means that the address belongs to another account.
+    None means that the address belongs to another account, or that this one was deleted meanwhile.
     """
     account = await account_store.insert(
         tx,
@@ -46,5 +47,6 @@ async def create(tx: Transaction, new: NewAccount, address: str) -> Account | No
         account_version=account.version,
         registered_at=account.created_at,
     )
-    await outbox_store.put(tx, USER_REGISTERED, str(account.id), event)
+    await outbox_store.put(tx, account.id, event)
+    await audit_store.write(tx, account.id, "registered", by)
     return account

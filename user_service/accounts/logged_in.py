@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.events import UserLoggedIn
-from shared.topics import USER_LOGGED_IN
+from msgspec import Struct
+
+from shared.events import SessionsRevoked, UserLoggedIn
+from user_service.accounts.devices import device_name
+from user_service.accounts.notices import notice
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Actor
 from user_service.identity import account_store, session_store
-from user_service.identity.account_store import RenewedHash
-from user_service.identity.session_store import Device
+from user_service.identity.account_store import Account, RenewedHash
+from user_service.identity.refresh_tokens import RefreshToken, new_secret
+from user_service.identity.session_store import Device, Opened, SessionRules
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
 
 async def open_session(
     tx: Transaction,
-    account_id: UUID,
+    account: Account,
     *,
-    lifetime: timedelta,
     device: Device,
+    rules: SessionRules,
     renewed: RenewedHash | None,
-) -> UUID | None:
-    """The new session's id, or None when the account was disabled or deleted meanwhile."""
-    version = await account_store.advance(tx, account_id, renewed=renewed)
+    tell_of_new_devices: bool,
+) -> RefreshToken | None:
+    """The new session's first refresh token, or None when the account is not active any more."""
+    version = await account_store.advance_active(tx, account.id, renewed=renewed)
     if version is None:
         return None
-    session_id = await session_store.add(tx, account_id, lifetime, device)
-    event = UserLoggedIn(
-        user_id=str(account_id),
-        session_id=str(session_id),
-        account_version=version,
-        logged_in_at=datetime.now(UTC),
+    token = RefreshToken(UUID(int=0), 0, new_secret())
+    opened = await session_store.add(
+        tx, account.id, digest=token.digest, device=device, rules=rules
     )
-    await outbox_store.put(tx, USER_LOGGED_IN, str(account_id), event)
-    return session_id
+    told: list[Struct] = [
+        UserLoggedIn(
+            user_id=str(account.id),
+            session_id=str(opened.id),
+            account_version=version,
+            logged_in_at=datetime.now(UTC),
+        )
+    ]
+    if tell_of_new_devices and not (opened.first or opened.familiar):
+        told.append(_new_sign_in(account, device))
+    if opened.evicted:
+        told.append(await _evicted(tx, account.id, opened))
+    await outbox_store.put(tx, account.id, *told)
+    await audit_store.write(tx, account.id, "logged_in", Actor.oneself(device.address))
+    return RefreshToken(opened.id, token.generation, token.secret)
+
+
+def _new_sign_in(account: Account, device: Device) -> Struct:
+    facts = {"where": device.address, "device": device_name(device.user_agent)}
+    return notice("new-sign-in", account.id, account.email, **facts)
+
+
+async def _evicted(tx: Transaction, account_id: UUID, opened: Opened) -> SessionsRevoked:
+    return SessionsRevoked(
+        user_id=str(account_id),
+        session_ids=[str(id) for id in opened.evicted],
+        account_version=await account_store.advance(tx, account_id),
+        revoked_at=datetime.now(UTC),
+    )

@@ -1,4 +1,4 @@
-"""The tables `accounts` and `claimed_usernames`."""
+"""The tables `accounts`, `claimed_usernames` and `deleted_accounts`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from asyncpg import Record
+from asyncpg import Record, UniqueViolationError
 from msgspec import Struct
 
 from user_service.storage.postgres import Connection, Transaction
+
+Role = Literal["user", "admin"]
+Status = Literal["active", "disabled"]
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -22,9 +25,18 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Credentials(Struct, frozen=True):
+    """`password_hash` is None until recovery sets one. `epoch` rises with every change of either
+    the password or the address: what was begun in another one counts no more."""
+
     account: Account
-    password_hash: str
+    password_hash: str | None
     active: bool
+    role: Role
+    epoch: int
+
+    @property
+    def status(self) -> Status:
+        return "active" if self.active else "disabled"
 
 
 class Availability(Struct, frozen=True):
@@ -34,6 +46,7 @@ class Availability(Struct, frozen=True):
 
 # Qualified, so that they stand in joins too.
 COLUMNS = ", ".join(f"accounts.{name}" for name in Account.__struct_fields__)
+CREDENTIALS = f"{COLUMNS}, password_hash, status = 'active' AS active, role, epoch"
 
 
 async def availability(connection: Connection, address: str, username: str | None) -> Availability:
@@ -52,14 +65,14 @@ async def availability(connection: Connection, address: str, username: str | Non
 async def insert(
     tx: Transaction, *, id: UUID, email: str, username: str | None, name: str, password_hash: str
 ) -> Account | None:
-    """The new account, or None when the address has one already.
+    """The new account, or None when the address has one already or this one was deleted.
 
     A username that was lost to somebody else meanwhile becomes None.
     """
     row = await tx.fetchrow(
         f"""
         INSERT INTO accounts (id, email, name, password_hash, version)
-        VALUES ($1, $2, $3, $4, 1)
+        SELECT $1, $2, $3, $4, 1 WHERE NOT EXISTS (SELECT FROM deleted_accounts WHERE id = $1)
         ON CONFLICT DO NOTHING
         RETURNING {COLUMNS}
         """,
@@ -80,7 +93,9 @@ async def _claim(tx: Transaction, id: UUID, username: str) -> Account | None:
         f"""
         WITH claim AS (
             INSERT INTO claimed_usernames (username, account_id) VALUES ($2, $1)
-            ON CONFLICT DO NOTHING
+            -- One's own earlier username may be taken up again.
+            ON CONFLICT (username) DO UPDATE SET claimed_at = now()
+            WHERE claimed_usernames.account_id = $1
             RETURNING username
         )
         UPDATE accounts SET username = claim.username FROM claim WHERE id = $1
@@ -98,17 +113,129 @@ async def find(connection: Connection, id: UUID) -> Account | None:
 
 
 async def credentials(
-    connection: Connection, kind: Literal["email", "username"], identifier: str
+    connection: Connection, kind: Literal["email", "username", "id"], identifier: str | UUID
 ) -> Credentials | None:
-    """What a login is checked against, by canonical address or username."""
+    """What a password is checked against, by canonical address, username or id."""
     row = await connection.fetchrow(
-        f"""
-        SELECT {COLUMNS}, password_hash, status = 'active' AS active
-        FROM accounts WHERE {kind} = $1
-        """,
-        identifier,
+        f"SELECT {CREDENTIALS} FROM accounts WHERE {kind} = $1", identifier
     )
-    return Credentials(account_of(row), row["password_hash"], row["active"]) if row else None
+    return _credentials_of(row)
+
+
+async def lock(tx: Transaction, id: UUID) -> Credentials | None:
+    """The account as it stands, locked until the transaction ends.
+
+    First of all that happens to an account: its events are committed in the order of this lock.
+    """
+    row = await tx.fetchrow(f"SELECT {CREDENTIALS} FROM accounts WHERE id = $1 FOR UPDATE", id)
+    return _credentials_of(row)
+
+
+async def advance(tx: Transaction, id: UUID, by: int = 1) -> int:
+    """The version of the last of this account's next `by` events; the caller holds the lock."""
+    version: int = await tx.fetchval(
+        "UPDATE accounts SET version = version + $2 WHERE id = $1 RETURNING version", id, by
+    )
+    return version
+
+
+async def advance_nobody(tx: Transaction, address: str) -> int:
+    """What `advance` costs, for an address that has no account."""
+    version: int = await tx.fetchval(
+        """
+        UPDATE nobody SET version = version + 1
+        WHERE bucket = abs(hashtext($1) % 256) RETURNING version
+        """,
+        address,
+    )
+    return version
+
+
+async def set_password(tx: Transaction, id: UUID, password_hash: str | None) -> None:
+    """Without a hash no password is the right one until recovery sets another."""
+    await tx.execute(
+        """
+        UPDATE accounts SET password_hash = $2, epoch = epoch + 1, address_challenge = NULL
+        WHERE id = $1
+        """,
+        id,
+        password_hash,
+    )
+
+
+async def set_address(tx: Transaction, id: UUID, address: str) -> bool:
+    """Whether the address could be given to this account: another may have taken it meanwhile."""
+    try:
+        async with tx.transaction():
+            await tx.execute(
+                """
+                UPDATE accounts SET email = $2, epoch = epoch + 1, address_challenge = NULL
+                WHERE id = $1
+                """,
+                id,
+                address,
+            )
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def set_address_challenge(tx: Transaction, id: UUID, challenge_id: str) -> None:
+    await tx.execute("UPDATE accounts SET address_challenge = $2 WHERE id = $1", id, challenge_id)
+
+
+async def address_challenge(connection: Connection, id: UUID) -> str | None:
+    """The challenge whose code moves the account to another address, if one was opened."""
+    challenge: str | None = await connection.fetchval(
+        "SELECT address_challenge FROM accounts WHERE id = $1", id
+    )
+    return challenge
+
+
+async def is_admin(connection: Connection, id: UUID) -> bool:
+    admin: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM accounts WHERE id = $1 AND role = 'admin')", id
+    )
+    return admin
+
+
+async def rename(tx: Transaction, id: UUID, name: str) -> None:
+    await tx.execute("UPDATE accounts SET name = $2 WHERE id = $1", id, name)
+
+
+async def set_username(tx: Transaction, id: UUID, username: str | None) -> bool:
+    """Whether the username could be claimed; the one held before stays claimed for ever."""
+    if username is None:
+        await tx.execute("UPDATE accounts SET username = NULL WHERE id = $1", id)
+        return True
+    return await _claim(tx, id, username) is not None
+
+
+async def set_status(tx: Transaction, id: UUID, status: Status) -> None:
+    await tx.execute("UPDATE accounts SET status = $2 WHERE id = $1", id, status)
+
+
+async def set_role(tx: Transaction, id: UUID, role: Role) -> None:
+    await tx.execute("UPDATE accounts SET role = $2 WHERE id = $1", id, role)
+
+
+async def delete(tx: Transaction, id: UUID) -> None:
+    """With its sessions. Its usernames stay claimed, and its id stays known for a while."""
+    await tx.execute("DELETE FROM accounts WHERE id = $1", id)
+    await tx.execute("INSERT INTO deleted_accounts (id) VALUES ($1)", id)
+
+
+async def sweep_deleted(connection: Connection, most: int) -> int:
+    """Forget up to `most` accounts that were deleted more than a day ago; return how many."""
+    done = await connection.execute(
+        """
+        DELETE FROM deleted_accounts WHERE id IN (
+            SELECT id FROM deleted_accounts WHERE deleted_at < now() - interval '1 day' LIMIT $1
+        )
+        """,
+        most,
+    )
+    return int(done.split()[-1])
 
 
 class RenewedHash(Struct, frozen=True):
@@ -118,12 +245,12 @@ class RenewedHash(Struct, frozen=True):
     new: str
 
 
-async def advance(tx: Transaction, id: UUID, *, renewed: RenewedHash | None = None) -> int | None:
-    """The version of this account's next event, or None when it is not active any more.
+async def advance_active(
+    tx: Transaction, id: UUID, *, renewed: RenewedHash | None = None
+) -> int | None:
+    """Lock and `advance` in one, or None when the account is not active any more.
 
     A renewed hash takes the place of the one it renews, never of a password set meanwhile.
-
-    Locks the row until the transaction ends, so that an account's events are committed in order.
     """
     version: int | None = await tx.fetchval(
         """
@@ -149,6 +276,7 @@ async def hash_costs_in_use(connection: Connection) -> list[tuple[str, int]]:
         )
         SELECT split_part(password_hash, '$', 4) AS parameters, count(*) AS accounts
         FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
+        WHERE password_hash IS NOT NULL
         GROUP BY 1 ORDER BY 1
         """
     )
@@ -158,3 +286,11 @@ async def hash_costs_in_use(connection: Connection) -> list[tuple[str, int]]:
 def account_of(row: Record) -> Account:
     """The account in a row that was selected with `COLUMNS`."""
     return Account(**{name: row[name] for name in Account.__struct_fields__})
+
+
+def _credentials_of(row: Record | None) -> Credentials | None:
+    if row is None:
+        return None
+    return Credentials(
+        account_of(row), row["password_hash"], row["active"], row["role"], row["epoch"]
+    )

@@ -34,14 +34,15 @@ class Passwords:
         text = normalized(password)
         return await self._pool.run(lambda: self._hasher.hash(text), yielding=True)
 
-    async def verify(self, password: str, stored: str) -> bool:
-        """Whether the password made this hash; raises Overloaded."""
-        text = normalized(password)
-        return await self._pool.run(lambda: self._matches(stored, text))
+    async def verify(self, password: str, stored: str | None, identifier: str) -> bool:
+        """Whether the password made this hash; raises Overloaded.
 
-    async def verify_nobody(self, password: str, identifier: str) -> None:
-        """Spend what `verify` would for some account: an unknown name must take as long."""
-        await self.verify(password, self._dummy_of(identifier))
+        Without a hash it takes as long as for some account: `identifier` chooses which.
+        """
+        text = normalized(password)
+        against = stored or self._dummy_of(identifier)
+        matches = await self._pool.run(lambda: self._matches(against, text))
+        return matches and stored is not None
 
     async def renewed(self, password: str, stored: str) -> str | None:
         """A new hash where `stored` was made at another cost, unless the pool is busy."""

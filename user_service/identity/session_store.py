@@ -1,14 +1,23 @@
-"""The table `sessions`: one row for each login, kept for 30 days after its end."""
+"""The table `sessions`: one row for each login, kept for 30 days after its end.
+
+A session is the family of its refresh tokens (see refresh_tokens): ending it ends all of them.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from msgspec import Struct
 
 from user_service.identity.account_store import COLUMNS, Account, account_of
+from user_service.identity.refresh_tokens import RefreshToken
 from user_service.storage.postgres import Connection, Transaction
+
+# A refresh whose answer was lost may be asked for again for so long, by Postgres' clock.
+GRACE = timedelta(seconds=10)
+LIVE = "sessions.ended_at IS NULL AND sessions.expires_at > now()"
 
 
 class Device(Struct, frozen=True):
@@ -18,19 +27,83 @@ class Device(Struct, frozen=True):
     user_agent: str
 
 
-async def add(tx: Transaction, account_id: UUID, lifetime: timedelta, device: Device) -> UUID:
-    session_id: UUID = await tx.fetchval(
-        """
-        INSERT INTO sessions (account_id, expires_at, address, user_agent)
-        VALUES ($1, now() + $2, $3::text::inet, $4)
-        RETURNING id
+class SessionRules(Struct, frozen=True):
+    """A session ends when it was not refreshed for `idle`, and in any case after `lifetime`.
+
+    Of more than `most` of one account the oldest ends.
+    """
+
+    lifetime: timedelta
+    idle: timedelta
+    most: int
+
+
+class Opened(Struct, frozen=True):
+    """`familiar` tells whether the account logged in from such a device and network before."""
+
+    id: UUID
+    evicted: list[UUID]
+    first: bool
+    familiar: bool
+
+
+class Session(Struct, frozen=True):
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+
+
+class Shown(StrEnum):
+    """What a refresh token that is not the live one turns out to be."""
+
+    REPEATED = "repeated"
+    REPLAYED = "replayed"
+    DEAD = "dead"
+
+
+async def add(
+    tx: Transaction, account_id: UUID, *, digest: bytes, device: Device, rules: SessionRules
+) -> Opened:
+    """A new session, in the place of the oldest if there are too many; under the account's lock."""
+    row = await tx.fetchrow(
+        f"""
+        WITH evicted AS (
+            UPDATE sessions SET ended_at = now() WHERE id IN (
+                SELECT id FROM sessions WHERE account_id = $1 AND {LIVE}
+                ORDER BY created_at DESC, id DESC OFFSET $7
+            )
+            RETURNING id
+        ), earlier AS (
+            SELECT user_agent = $5 AND network(set_masklen(address, near)) = network(
+                set_masklen($4::text::inet, near)) AS alike
+            FROM sessions,
+                LATERAL (SELECT CASE family(address) WHEN 4 THEN 24 ELSE 48 END AS near) AS mask
+            WHERE account_id = $1 AND family(address) = family($4::text::inet)
+        ), opened AS (
+            INSERT INTO sessions
+                (account_id, ends_by, expires_at, address, user_agent, secret_digest)
+            VALUES ($1, now() + $2, now() + least($2, $3), $4::text::inet, $5, $6)
+            RETURNING id
+        )
+        SELECT opened.id,
+            (SELECT coalesce(array_agg(evicted.id), '{{}}') FROM evicted) AS evicted,
+            NOT EXISTS (SELECT FROM sessions WHERE account_id = $1) AS first,
+            EXISTS (SELECT FROM earlier WHERE alike) AS familiar
+        FROM opened
         """,
         account_id,
-        lifetime,
+        rules.lifetime,
+        rules.idle,
         device.address,
         device.user_agent,
+        digest,
+        rules.most - 1,
     )
-    return session_id
+    assert row is not None  # noqa: S101 - an INSERT of one row returns one
+    return Opened(*row)
 
 
 async def account_of_live(
@@ -41,13 +114,114 @@ async def account_of_live(
         f"""
         SELECT {COLUMNS}
         FROM sessions JOIN accounts ON accounts.id = sessions.account_id
-        WHERE sessions.id = $1 AND accounts.id = $2 AND accounts.status = 'active'
-          AND sessions.ended_at IS NULL AND sessions.expires_at > now()
+        WHERE sessions.id = $1 AND accounts.id = $2 AND accounts.status = 'active' AND {LIVE}
         """,
         session_id,
         account_id,
     )
     return account_of(row) if row else None
+
+
+async def refresh(
+    connection: Connection, token: RefreshToken, rules: SessionRules
+) -> Account | None:
+    """Spend the live token of a live session, and return its account; None for any other token.
+
+    A generation that is ahead of ours is one of ours too: a failover has lost its commit.
+    """
+    row = await connection.fetchrow(
+        f"""
+        UPDATE sessions SET
+            generation = $2 + 1,
+            refreshes = now() || array(
+                SELECT at FROM unnest(refreshes) AS at WHERE at > now() - $5::interval),
+            last_used_at = now(),
+            expires_at = least(ends_by, now() + $4)
+        FROM accounts
+        WHERE sessions.id = $1 AND secret_digest = $3 AND generation <= $2 AND {LIVE}
+          AND accounts.id = sessions.account_id AND accounts.status = 'active'
+        RETURNING {COLUMNS}
+        """,
+        token.session,
+        token.generation,
+        token.digest,
+        rules.idle,
+        GRACE,
+    )
+    return account_of(row) if row else None
+
+
+async def account_behind(connection: Connection, token: RefreshToken) -> UUID | None:
+    """Whose session a token belongs to, live or not."""
+    account_id: UUID | None = await connection.fetchval(
+        "SELECT account_id FROM sessions WHERE id = $1 AND secret_digest = $2",
+        token.session,
+        token.digest,
+    )
+    return account_id
+
+
+async def judge(tx: Transaction, token: RefreshToken) -> Shown:
+    """What a token is that `refresh` did not take; under the lock of its account."""
+    row = await tx.fetchrow(
+        f"""
+        SELECT {LIVE} AS live,
+            refreshes[generation - $2] > now() - $3::interval AS lately
+        FROM sessions WHERE id = $1 FOR UPDATE
+        """,
+        token.session,
+        token.generation,
+        GRACE,
+    )
+    if row is None or not row["live"]:
+        return Shown.DEAD
+    return Shown.REPEATED if row["lately"] else Shown.REPLAYED
+
+
+async def is_live(connection: Connection, token: RefreshToken) -> Account | None:
+    """The account whose live session this is the live token of."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {COLUMNS}
+        FROM sessions JOIN accounts ON accounts.id = sessions.account_id
+        WHERE sessions.id = $1 AND secret_digest = $2 AND generation <= $3
+          AND accounts.status = 'active' AND {LIVE}
+        """,
+        token.session,
+        token.digest,
+        token.generation,
+    )
+    return account_of(row) if row else None
+
+
+async def live(connection: Connection, account_id: UUID) -> list[Session]:
+    """The account's live sessions, newest first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT id, created_at, last_used_at, expires_at, host(address), user_agent
+        FROM sessions WHERE account_id = $1 AND {LIVE} ORDER BY created_at DESC, id DESC
+        """,
+        account_id,
+    )
+    return [Session(*row) for row in rows]
+
+
+async def end(
+    tx: Transaction, account_id: UUID, *, only: UUID | None = None, keep: UUID | None = None
+) -> list[UUID]:
+    """End the account's live sessions, or only one, or all but one; return those that ended."""
+    rows = await tx.fetch(
+        f"""
+        UPDATE sessions SET ended_at = now()
+        WHERE account_id = $1 AND {LIVE}
+          AND ($2::uuid IS NULL OR id = $2) AND ($3::uuid IS NULL OR id <> $3)
+        RETURNING id
+        """,
+        account_id,
+        only,
+        keep,
+    )
+    return [row["id"] for row in rows]
 
 
 async def sweep(connection: Connection, most: int) -> int:
@@ -56,7 +230,7 @@ async def sweep(connection: Connection, most: int) -> int:
         """
         DELETE FROM sessions WHERE id IN (
             SELECT id FROM sessions
-            WHERE least(ended_at, expires_at) < now() - interval '30 days' LIMIT $1
+            WHERE least(ended_at, ends_by) < now() - interval '30 days' LIMIT $1
         )
         """,
         most,

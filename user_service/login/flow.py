@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -12,10 +11,12 @@ from user_service.accounts.logged_in import open_session
 from user_service.errors import Overloaded, WrongCredentials
 from user_service.identity import account_store
 from user_service.identity.access_tokens import AccessTokens
-from user_service.identity.account_store import Account, Credentials, RenewedHash
+from user_service.identity.account_store import Credentials, RenewedHash
 from user_service.identity.password_attempts import PasswordAttempts
 from user_service.identity.passwords import Passwords
-from user_service.identity.session_store import Device
+from user_service.identity.refresh_tokens import RefreshTokens
+from user_service.identity.session_store import Device, SessionRules
+from user_service.identity.token_pair import TokenPair
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client
 
@@ -27,22 +28,19 @@ class Identifier(Struct, frozen=True):
     value: str
 
 
-class LoggedIn(Struct, frozen=True):
-    account: Account
-    token: str
-
-
 @dataclass(frozen=True, slots=True)
 class Login:
     db: Database
     attempts: PasswordAttempts
     passwords: Passwords
     tokens: AccessTokens
-    session_lifetime: timedelta
+    refresh_tokens: RefreshTokens
+    sessions: SessionRules
+    tell_of_new_devices: bool
 
     async def open_session(
         self, identifier: Identifier, password: str, client: Client, device: Device
-    ) -> LoggedIn:
+    ) -> TokenPair:
         """A new session of the account; raises WrongCredentials, TooManyRequests, Unavailable."""
         self.tokens.require_ready()  # or a right password would be told by what cannot follow it
         others = await self.attempts.admit(identifier.value, client)
@@ -59,25 +57,30 @@ class Login:
     async def _verified(
         self, found: Credentials | None, identifier: str, password: str
     ) -> Credentials | None:
-        if found is None:
-            await self.passwords.verify_nobody(password, identifier)
-            return None
-        matches = await self.passwords.verify(password, found.password_hash)
-        return found if matches and found.active else None
+        stored = found.password_hash if found else None
+        matches = await self.passwords.verify(password, stored, identifier)
+        return found if matches and found is not None and found.active else None
 
-    async def _open(self, found: Credentials, password: str, device: Device) -> LoggedIn:
+    async def _open(self, found: Credentials, password: str, device: Device) -> TokenPair:
         account = found.account
         renewed = await self._renewed(password, found.password_hash)
         async with self.db.transaction() as tx:
-            session_id = await open_session(
-                tx, account.id, lifetime=self.session_lifetime, device=device, renewed=renewed
+            opened = await open_session(
+                tx,
+                account,
+                device=device,
+                rules=self.sessions,
+                renewed=renewed,
+                tell_of_new_devices=self.tell_of_new_devices,
             )
-        if session_id is None:
+        if opened is None:
             raise WrongCredentials
-        token = self.tokens.issue(subject=account.id, session=session_id)
-        return LoggedIn(account, token)
+        access = self.tokens.issue(subject=account.id, session=opened.session)
+        return TokenPair(account, access, self.refresh_tokens.write(opened))
 
-    async def _renewed(self, password: str, stored: str) -> RenewedHash | None:
+    async def _renewed(self, password: str, stored: str | None) -> RenewedHash | None:
+        if stored is None:
+            return None
         try:
             new = await self.passwords.renewed(password, stored)
         except Overloaded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Controller, Request, post
 from litestar.openapi.spec import Example
@@ -13,15 +13,12 @@ from msgspec import Struct
 from user_service.errors import InvalidFields, Overloaded, WrongCredentials
 from user_service.identity.addresses import canonical_address
 from user_service.identity.names import canonical_username
-from user_service.identity.session_store import Device
-from user_service.login.flow import Identifier, LoggedIn, Login
-from user_service.web.answers import Success, User
-from user_service.web.exchange import exchange_of
+from user_service.login.flow import Identifier, Login
+from user_service.web.answers import Success, Tokens
+from user_service.web.exchange import device_of, exchange_of
 from user_service.web.fields import Email, Password, Username
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
-
-LONGEST_USER_AGENT = 256
 
 
 class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,15 +40,6 @@ class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
 EXAMPLE = Example(value={"email": "ann@example.org", "password": "plum kettle orbit"})
 
 
-class Token(Struct, frozen=True):
-    """`expires_in` is in seconds."""
-
-    token: str
-    expires_in: int
-    user: User
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
-
-
 class LoginRoutes(Controller):
     path = "/api/auth"
     tags = ("Login",)
@@ -67,16 +55,10 @@ class LoginRoutes(Controller):
         request: Request[Any, Any, Any],
         data: Annotated[LoginRequest, Body(examples=[EXAMPLE])],
         login: Injected[Login],
-    ) -> Success[Token]:
+    ) -> Success[Tokens]:
         exchange = exchange_of(request.scope)
-        user_agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
-        device = Device(exchange.client.address, user_agent[:LONGEST_USER_AGENT])
-        opened = await login.open_session(data.identifier(), data.password, exchange.client, device)
+        opened = await login.open_session(
+            data.identifier(), data.password, exchange.client, device_of(exchange)
+        )
         exchange.subject = str(opened.account.id)
-        return _token(opened, login.tokens.lifetime)
-
-
-def _token(opened: LoggedIn, lifetime: int) -> Success[Token]:
-    return Success(
-        message="You are logged in.", data=Token(opened.token, lifetime, User.of(opened.account))
-    )
+        return Success(message="You are logged in.", data=Tokens.of(opened, login.tokens.lifetime))

@@ -8,7 +8,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from shared import events
-from shared.topics import Topic
 from user_service.storage.postgres import Connection, Transaction
 
 RELAY_LOCK = 0x72656C6179
@@ -21,15 +20,39 @@ class PendingEvent(Struct, frozen=True):
     key: str
     payload: str
     created_at: datetime
+    decoy: bool
 
 
-async def put(tx: Transaction, topic: Topic, key: str, event: Struct) -> None:
-    """Record an event in the caller's transaction; `key` orders it within its topic."""
+async def put(tx: Transaction, key: UUID, *produced: Struct, decoy: bool = False) -> None:
+    """Record events in the caller's transaction; the account's id orders them within a topic.
+
+    A decoy is written like an event and never produced.
+    """
     await tx.execute(
-        "INSERT INTO outbox (topic, key, payload) VALUES ($1, $2, $3)",
-        topic.name,
-        key,
-        events.encode(event).decode(),
+        """
+        INSERT INTO outbox (topic, key, payload, decoy)
+        SELECT topic, $1, payload, $4
+        FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS event (topic, payload, position)
+        ORDER BY position
+        """,
+        str(key),
+        [events.TOPICS[type(event)].name for event in produced],
+        [events.encode(event).decode() for event in produced],
+        decoy,
+    )
+
+
+async def erase(tx: Transaction, key: UUID) -> None:
+    """Forget who a person was: at once in what is produced already, afterwards in the rest."""
+    await tx.execute(
+        """
+        UPDATE outbox SET
+            erase = true,
+            payload = CASE WHEN acknowledged_at IS NULL THEN payload
+                           ELSE without_personal_fields(payload) END
+        WHERE key = $1
+        """,
+        str(key),
     )
 
 
@@ -47,7 +70,7 @@ async def pending(tx: Transaction, most: int) -> list[PendingEvent]:
     """
     rows = await tx.fetch(
         """
-        SELECT id, event_id, topic, key, payload, created_at
+        SELECT id, event_id, topic, key, payload, created_at, decoy
         FROM outbox WHERE acknowledged_at IS NULL ORDER BY id LIMIT $1
         """,
         most,
@@ -56,7 +79,15 @@ async def pending(tx: Transaction, most: int) -> list[PendingEvent]:
 
 
 async def acknowledge(tx: Transaction, ids: list[int]) -> None:
-    await tx.execute("UPDATE outbox SET acknowledged_at = now() WHERE id = ANY($1)", ids)
+    await tx.execute(
+        """
+        UPDATE outbox SET
+            acknowledged_at = now(),
+            payload = CASE WHEN erase THEN without_personal_fields(payload) ELSE payload END
+        WHERE id = ANY($1)
+        """,
+        ids,
+    )
 
 
 async def sweep(connection: Connection, most: int) -> int:

@@ -84,9 +84,17 @@ class Relay:
         return len(pending)
 
     def _enqueue(self, event: PendingEvent) -> asyncio.Future[None]:
+        if event.decoy:
+            return _done()
         return self.producer.enqueue(
             self.kafka.topic_prefix + event.topic,
             event.key,
             event.payload.encode(),
             events.headers(str(event.event_id), event.topic, event.created_at),
         )
+
+
+def _done() -> asyncio.Future[None]:
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done

@@ -18,6 +18,7 @@ SERVED = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
+TAGS = ("Registration", "Login", "Sessions", "Recovery", "Profile", "Tokens", "Admin", "Health")
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -86,7 +87,7 @@ def description(product: str, version: str) -> OpenAPIConfig:
             response_headers={"content-security-policy": POLICY},
         ),
         render_plugins=[SwaggerPage(path="/", media_type=MediaType.HTML)],
-        tags=[Tag("Registration"), Tag("Login"), Tag("Profile"), Tag("Tokens"), Tag("Health")],
+        tags=[Tag(name) for name in TAGS],
         components=Components(
             security_schemes={
                 "access_token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")

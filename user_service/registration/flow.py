@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from shared.emails import OtpEmail
 from user_service.accounts.created import NewAccount, create
+from user_service.audit.audit_store import Actor
 from user_service.errors import (
     AddressTaken,
     CodeExpired,
@@ -142,7 +143,7 @@ class Registration:
             raise refusal
         if checked.outcome is Outcome.COMMITTED:
             return await self._committed(UUID(checked.content.decode()))
-        return await self._commit(checked, address)
+        return await self._commit(checked, address, Actor.oneself(client.address))
 
     def _judged(self, wish: Wish) -> Candidate:
         candidate = Candidate(
@@ -210,10 +211,10 @@ class Registration:
             raise RegistrationIdRequired
         return await self.challenges.check_bare(address, code)
 
-    async def _commit(self, checked: Checked, address: str) -> Account:
+    async def _commit(self, checked: Checked, address: str, by: Actor) -> Account:
         new = msgspec.json.decode(checked.content, type=NewAccount)
         async with self.db.transaction() as tx:
-            account = await create(tx, new, address)
+            account = await create(tx, new, address, by)
         if account is None:
             raise AddressTaken
         try:

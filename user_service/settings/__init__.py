@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from shared.codes import OtpKeys
 from shared.env import Environment
+from shared.events import SOURCE
 from shared.kafka import KafkaConnection
 from shared.log import LOG_LEVELS, LogLevel
 from shared.redis import RedisConnection
 from user_service.settings.database import PostgresConnection
-from user_service.settings.limits import ArgonCost, ChallengeTimes, Limits
+from user_service.settings.limits import ArgonCost, ChallengeTimes, Limits, SessionLimits
 
 Network = IPv4Network | IPv6Network
 
@@ -37,7 +38,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     jwt_secret: str  # empty: ES256 with the keyring in Postgres
     audience: str
     access_token_minutes: int
-    session_days: int
+    sessions: SessionLimits
+    new_sign_in_mails: bool
+    signing_key_days: int
+    audit_days: int
+    lifecycle_sources: tuple[str, ...]
+    breach_check_url: str  # empty: off
     metrics_token: str
     unbound_verify: Literal["single", "never"]
     least_password: int
@@ -81,7 +87,12 @@ def settings_from(env: Environment) -> Settings:
         jwt_secret=_jwt_secret(env),
         audience=env.text("TOKEN_AUDIENCE", "gatepost"),
         access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, least=1, most=1440),
-        session_days=env.integer("SESSION_DAYS", 30, least=1, most=365),
+        sessions=SessionLimits.read(env),
+        new_sign_in_mails=env.flag("NEW_SIGN_IN_MAILS", default=True),
+        signing_key_days=env.integer("SIGNING_KEY_DAYS", 90, least=1, most=3650),
+        audit_days=env.integer("AUDIT_DAYS", 180, least=1, most=3650),
+        lifecycle_sources=_lifecycle_sources(env),
+        breach_check_url=_breach_check_url(env),
         metrics_token=env.key("METRICS_TOKEN", ""),
         unbound_verify=env.choice("UNBOUND_VERIFY", ("single", "never"), "single"),
         least_password=env.integer("PASSWORD_MIN_LENGTH", 8, least=8, most=64),
@@ -131,6 +142,23 @@ def _jwt_secret(env: Environment) -> str:
     if algorithm == "HS256" and not secret:
         env.problem("ALGORITHM is HS256, which needs JWT_SECRET of at least 32 bytes.")
     return secret
+
+
+def _lifecycle_sources(env: Environment) -> tuple[str, ...]:
+    sources = env.items("LIFECYCLE_SOURCES")
+    if SOURCE in sources:
+        env.problem(f"LIFECYCLE_SOURCES holds {SOURCE}: events of our own are not taken back in.")
+    return sources
+
+
+def _breach_check_url(env: Environment) -> str:
+    url = env.text("BREACH_CHECK_URL", "")
+    parts = env.parts_of("BREACH_CHECK_URL", url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+        env.problem("BREACH_CHECK_URL must read https://api.example.org/range/.")
+    elif parts.scheme == "http" and not env.development:
+        env.problem("BREACH_CHECK_URL must be https outside development.")
+    return url
 
 
 def _networks(env: Environment, name: str) -> tuple[Network, ...]:

@@ -26,6 +26,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     register: Rates
     resend: Rates
+    recovery: Rates
     verify: Rates
     login: Rates
     address_site: Rates
@@ -36,6 +37,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         limits = cls(
             register=_rates(env, "LIMIT_REGISTER", "20/minute,100/hour"),
             resend=_rates(env, "LIMIT_RESEND", "20/minute"),
+            recovery=_rates(env, "LIMIT_RECOVERY", "20/minute"),
             verify=_rates(env, "LIMIT_VERIFY", "60/minute"),
             login=_rates(env, "LIMIT_LOGIN", "60/minute"),
             address_site=_rates(env, "LIMIT_ADDRESS_FROM_NETWORK", "1/minute,3/hour,4/day"),
@@ -60,6 +62,22 @@ class ChallengeTimes(Struct, frozen=True):
         return cls(
             code=env.integer("CODE_SECONDS", 600, least=1, most=600),
             challenge=env.integer("REGISTRATION_SECONDS", 1800, least=1, most=86400),
+        )
+
+
+class SessionLimits(Struct, frozen=True):
+    """Days after which a session ends, and ends without a refresh; the most of one account."""
+
+    days: int
+    idle_days: int
+    per_account: int
+
+    @classmethod
+    def read(cls, env: Environment) -> SessionLimits:
+        return cls(
+            days=env.integer("SESSION_DAYS", 30, least=1, most=365),
+            idle_days=env.integer("SESSION_IDLE_DAYS", 14, least=1, most=365),
+            per_account=env.integer("SESSIONS_PER_ACCOUNT", 50, least=1, most=1000),
         )
 
 

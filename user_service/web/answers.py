@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 
 from user_service.identity.account_store import Account
+from user_service.identity.token_pair import TokenPair
 
 T = TypeVar("T")
 
@@ -35,6 +36,20 @@ class User(Struct, frozen=True):
 
 class UserData(Struct, frozen=True):
     user: User
+
+
+class Tokens(Struct, frozen=True):
+    """`expires_in` is in seconds and is the access token's."""
+
+    token: str
+    expires_in: int
+    refresh_token: str
+    user: User
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
+
+    @classmethod
+    def of(cls, pair: TokenPair, lifetime: int) -> Tokens:
+        return cls(pair.access, lifetime, pair.refresh, User.of(pair.account))
 
 
 class FieldError(Struct, frozen=True):

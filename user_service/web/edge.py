@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from user_service.errors import NotJson, OriginRefused, Refusal, Unavailable
+from user_service.errors import NotForm, NotJson, OriginRefused, Refusal, Unavailable
 from user_service.web.access_log import AccessLog
 from user_service.web.client_address import ClientAddress
 from user_service.web.exchange import SCOPE_KEY, Exchange
@@ -22,6 +22,9 @@ from user_service.web.problems import MEDIA_TYPE, problem
 
 DEADLINE_SECONDS = 2.8
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+# Where an RFC demands a form. Such a path must not do anything by a cookie.
+FORM_PATHS = {"/token", "/introspect", "/revoke"}
 
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -86,11 +89,12 @@ class Edge:
         origin = exchange.headers.get(b"origin")
         if origin is not None and origin not in self.origins:
             return OriginRefused()  # a cross-site form must not plant a registration
-        if scope["method"] == "POST":
-            media_type = exchange.headers.get(b"content-type", b"").partition(b";")[0]
-            if media_type.strip().lower() != b"application/json":
-                return NotJson()
-        return None
+        media_type = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if scope["path"] in FORM_PATHS:
+            return None if media_type == b"application/x-www-form-urlencoded" else NotForm()
+        if media_type == b"application/json" or _has_no_body(exchange):
+            return None
+        return NotJson()
 
     def _headers(
         self, given: Iterable[tuple[bytes, bytes]], exchange: Exchange
@@ -106,6 +110,11 @@ class Edge:
             headers += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
         headers.append((b"x-request-id", exchange.request_id.encode()))
         return headers
+
+
+def _has_no_body(exchange: Exchange) -> bool:
+    length = exchange.headers.get(b"content-length", b"0")
+    return length == b"0" and b"transfer-encoding" not in exchange.headers
 
 
 async def _refuse(refusal: Refusal, exchange: Exchange, answer: Send) -> None:

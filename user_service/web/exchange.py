@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from user_service.identity.session_store import Device
 from user_service.storage.rate_limits import Client
 
 SCOPE_KEY = "gatepost.exchange"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+
+LONGEST_USER_AGENT = 256
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -39,6 +42,12 @@ class Exchange:
         if REQUEST_ID.fullmatch(given):
             exchange.request_id = given.decode()
         return exchange
+
+
+def device_of(exchange: Exchange) -> Device:
+    """What a session that is opened by this request will be recognised by."""
+    user_agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
+    return Device(exchange.client.address, user_agent[:LONGEST_USER_AGENT])
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

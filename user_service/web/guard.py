@@ -11,6 +11,10 @@ from user_service.identity.access_tokens import AccessTokens, Claims
 from user_service.web.exchange import exchange_of
 
 
+# How the OpenAPI file says that an operation needs an access token.
+BEARER: list[dict[str, list[str]]] = [{"access_token": []}]
+
+
 def claims_of(request: Request[Any, Any, Any]) -> Claims:
     """What the bearer token of the request says; raises TokenRejected.
 

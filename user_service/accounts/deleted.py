@@ -1,0 +1,31 @@
+"""An account is deleted, with everything that says who the person was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from shared.events import SendNotice, UserDeleted
+from user_service.accounts.sessions_ended import end_sessions
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Actor
+from user_service.identity import account_store
+from user_service.identity.account_store import Account
+from user_service.outbox import outbox_store
+from user_service.storage.postgres import Transaction
+
+
+async def delete_account(tx: Transaction, account: Account, by: Actor) -> None:
+    """The address may register again; the username is never given out again. Under the lock."""
+    await end_sessions(tx, account.id, by)
+    now = datetime.now(UTC)
+    event = UserDeleted(
+        user_id=str(account.id),
+        account_version=await account_store.advance(tx, account.id),
+        deleted_at=now,
+    )
+    farewell = SendNotice(email="account-deleted", address=account.email, occurred_at=now)
+    await outbox_store.put(tx, account.id, event, farewell)
+    await outbox_store.erase(tx, account.id)
+    await audit_store.write(tx, account.id, "deleted", by)
+    await audit_store.forget_addresses(tx, account.id)
+    await account_store.delete(tx, account.id)

@@ -1,0 +1,1 @@
+"""Who did what to which account, from where, and with what outcome."""

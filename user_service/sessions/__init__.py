@@ -1,0 +1,1 @@
+"""Keeping sessions alive, looking at them, and ending them."""

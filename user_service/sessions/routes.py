@@ -1,0 +1,136 @@
+"""POST /api/auth/refresh and /logout, GET and DELETE /api/auth/sessions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Controller, Request, delete, get, post
+from litestar.status_codes import HTTP_200_OK
+from msgspec import Meta, Struct
+
+from user_service.errors import (
+    NoSuchSession,
+    OriginRefused,
+    RefreshTokenRejected,
+    TokenRejected,
+    Unavailable,
+)
+from user_service.identity.refresh_tokens import TOKEN_CHARACTERS
+from user_service.identity.session_store import Session
+from user_service.sessions.flow import Sessions
+from user_service.web.answers import Success, Tokens
+from user_service.web.exchange import exchange_of
+from user_service.web.guard import BEARER, claims_of
+from user_service.web.injected import Injected
+from user_service.web.problems import EVERY_POST, documented
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class RefreshRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=TOKEN_CHARACTERS)]
+
+
+class ListedSession(Struct, frozen=True):
+    """`current` marks the one that asks; `device` is the User-Agent it was opened with."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    device: str
+    current: bool
+
+    @classmethod
+    def of(cls, session: Session, current: UUID) -> ListedSession:
+        return cls(
+            session.id,
+            session.created_at,
+            session.last_used_at,
+            session.expires_at,
+            session.address,
+            session.user_agent,
+            session.id == current,
+        )
+
+
+class SessionList(Struct, frozen=True):
+    sessions: list[ListedSession]
+
+
+class Ended(Struct, frozen=True):
+    """How many sessions ended."""
+
+    ended: int
+
+
+class SessionRoutes(Controller):
+    path = "/api/auth"
+    tags = ("Sessions",)
+
+    @post(
+        "/refresh",
+        status_code=HTTP_200_OK,
+        summary="Exchange a refresh token for its successor and an access token",
+        responses=documented(*EVERY_POST, RefreshTokenRejected),
+    )
+    async def refresh(
+        self, request: AnyRequest, data: RefreshRequest, sessions: Injected[Sessions]
+    ) -> Success[Tokens]:
+        exchange = exchange_of(request.scope)
+        pair = await sessions.refresh(data.refresh_token, exchange.client)
+        exchange.subject = str(pair.account.id)
+        return Success(
+            message="Your session goes on.", data=Tokens.of(pair, sessions.tokens.lifetime)
+        )
+
+    @post(
+        "/logout",
+        status_code=HTTP_200_OK,
+        security=BEARER,
+        summary="End this session: its tokens are dead at once",
+        responses=documented(OriginRefused, TokenRejected, Unavailable),
+    )
+    async def log_out(self, request: AnyRequest, sessions: Injected[Sessions]) -> Success[Ended]:
+        await sessions.log_out(claims_of(request), exchange_of(request.scope).client)
+        return Success(message="You are logged out.", data=Ended(1))
+
+    @get(
+        "/sessions",
+        security=BEARER,
+        summary="List one's own live sessions",
+        responses=documented(TokenRejected, Unavailable),
+    )
+    async def list_sessions(
+        self, request: AnyRequest, sessions: Injected[Sessions]
+    ) -> Success[SessionList]:
+        claims = claims_of(request)
+        listed = [ListedSession.of(each, claims.session) for each in await sessions.list(claims)]
+        return Success(message="These are your sessions.", data=SessionList(listed))
+
+    @delete(
+        "/sessions/{session_id:uuid}",
+        status_code=HTTP_200_OK,
+        security=BEARER,
+        summary="End one of one's own sessions",
+        responses=documented(NoSuchSession, OriginRefused, TokenRejected, Unavailable),
+    )
+    async def end(
+        self, request: AnyRequest, session_id: UUID, sessions: Injected[Sessions]
+    ) -> Success[Ended]:
+        await sessions.end(claims_of(request), session_id, exchange_of(request.scope).client)
+        return Success(message="The session has ended.", data=Ended(1))
+
+    @delete(
+        "/sessions",
+        status_code=HTTP_200_OK,
+        security=BEARER,
+        summary="End all of one's own sessions but this one",
+        responses=documented(OriginRefused, TokenRejected, Unavailable),
+    )
+    async def end_others(self, request: AnyRequest, sessions: Injected[Sessions]) -> Success[Ended]:
+        ended = await sessions.end_others(claims_of(request), exchange_of(request.scope).client)
+        return Success(message="All your other sessions have ended.", data=Ended(ended))
