@@ -10,7 +10,6 @@ from user_service.errors import TokenRejected
 from user_service.identity.access_tokens import AccessTokens, Claims
 from user_service.web.exchange import exchange_of
 
-
 # How the OpenAPI file says that an operation needs an access token.
 BEARER: list[dict[str, list[str]]] = [{"access_token": []}]
 
