@@ -90,6 +90,26 @@ async def log_in(client: httpx.AsyncClient, person: Person) -> httpx.Response:
     )
 
 
+@dataclass(frozen=True)
+class SignedIn:
+    """One session's tokens."""
+
+    access: str
+    refresh: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.access}"}
+
+
+async def sign_in(client: httpx.AsyncClient, person: Person) -> SignedIn:
+    """A new session of somebody who has an account."""
+    answer = await log_in(client, person)
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    return SignedIn(data["token"], data["refresh_token"])
+
+
 async def member(service: ServiceProcess, mailroom: Mailroom, **fields: Any) -> Person:
     """Somebody with an account."""
     username = fields.pop("username", None)
