@@ -16,11 +16,13 @@ from shared.kafka import Producer
 from shared.topics import SEND_OTP
 from user_service.health.checkup import Checkup
 from user_service.identity.access_tokens import AccessTokens
+from user_service.identity.breached_passwords import BreachedPasswords
 from user_service.identity.challenge_mail import ChallengeMail
 from user_service.identity.challenge_store import Challenges
 from user_service.identity.hash_pool import HashPool
 from user_service.identity.keyring import Keyring
 from user_service.identity.master_key import MasterKey
+from user_service.identity.new_passwords import NewPasswords
 from user_service.identity.password_attempts import (
     LocalAttempts,
     SharedAttempts,
@@ -53,15 +55,20 @@ class Connections:
     producer: Producer
     kafka: Breaker
     pool: HashPool
+    breached: BreachedPasswords | None
 
     async def open(self) -> None:
         await self.db.open()
         self.producer.start()
+        if self.breached is not None:
+            self.breached.open()
 
     async def close(self) -> None:
         if left := await self.producer.close():
             log.warning("left_in_producer", messages=left)
         self.pool.close()
+        if self.breached is not None:
+            await self.breached.close()
         await asyncio.gather(self.kafka.close(), self.redis.close(), self.db.close())
 
 
@@ -104,13 +111,16 @@ class Assembly:
 
 def assemble(settings: Settings) -> Assembly:
     """Everything that handles requests; nothing is connected yet."""
+    registry = CollectorRegistry()
     producer = Producer(settings.kafka)
+    breach_url = settings.breach_check_url
     connections = Connections(
         db=Database(settings.database),
         redis=RedisStore(settings.redis),
         producer=producer,
         kafka=Breaker("kafka", producer.ping),
         pool=HashPool(settings.hash_threads, settings.hash_queue),
+        breached=BreachedPasswords(breach_url, registry) if breach_url else None,
     )
     db, redis = connections.db, connections.redis
     master_key = MasterKey(settings.master_key)
@@ -123,6 +133,9 @@ def assemble(settings: Settings) -> Assembly:
         lifetime=settings.access_token_minutes * 60,
     )
     passwords = Passwords(connections.pool, settings.argon_cost, master_key.derive("dummy hash"))
+    host = urlsplit(settings.public_base_url).hostname or ""
+    policy = PasswordPolicy(settings.least_password, (settings.product_name, host))
+    new_passwords = NewPasswords(policy, connections.breached)
     refresh_tokens = RefreshTokens(master_key.derive("refresh"))
     rules = SessionRules(
         lifetime=timedelta(days=settings.sessions.days),
@@ -138,7 +151,7 @@ def assemble(settings: Settings) -> Assembly:
         master_key=master_key,
         keyring=keyring,
         passwords=passwords,
-        registration=_registration(settings, connections, master_key, passwords),
+        registration=_registration(settings, connections, master_key, passwords, new_passwords),
         login=Login(
             db=db,
             attempts=attempts,
@@ -152,14 +165,17 @@ def assemble(settings: Settings) -> Assembly:
         profile=Profile(db),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
-        registry=CollectorRegistry(),
+        registry=registry,
     )
 
 
 def _registration(
-    settings: Settings, connections: Connections, master_key: MasterKey, passwords: Passwords
+    settings: Settings,
+    connections: Connections,
+    master_key: MasterKey,
+    passwords: Passwords,
+    new_passwords: NewPasswords,
 ) -> Registration:
-    host = urlsplit(settings.public_base_url).hostname or ""
     return Registration(
         db=connections.db,
         challenges=Challenges(
@@ -174,6 +190,6 @@ def _registration(
         ),
         limits=RateLimits(connections.redis, settings.limits, master_key.pseudonym),
         passwords=passwords,
-        policy=PasswordPolicy(settings.least_password, (settings.product_name, host)),
+        new_passwords=new_passwords,
         unbound_verify=settings.unbound_verify,
     )

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from zxcvbn_rs_py import zxcvbn
 
-from user_service.errors import InvalidFields
-
 MOST_CHARACTERS = 128
 MOST_BYTES = 1024
 JUDGED_CHARACTERS = 20
@@ -28,18 +26,17 @@ class PasswordPolicy:
     least_characters: int
     context: tuple[str, ...]
 
-    def require(self, password: str, own_words: tuple[str, ...]) -> None:
-        """Raise InvalidFields unless the normalized password may be used by this person."""
+    def objection(self, password: str, own_words: tuple[str, ...]) -> str | None:
+        """Why a person of these words may not use the normalized password, or None."""
         least = self.least_characters
         if not least <= len(password) <= MOST_CHARACTERS or len(password.encode()) > MOST_BYTES:
-            raise InvalidFields(password=f"A password has {least} to {MOST_CHARACTERS} characters.")
+            return f"A password has {least} to {MOST_CHARACTERS} characters."
         # What is hard to guess in its beginning is hard to guess. The rest is not looked at:
         # crafted long passwords kept zxcvbn, which lets no other thread run, busy for seconds.
-        words = [word[:JUDGED_CHARACTERS] for word in (*self.context, *own_words)]
+        words = [word[:JUDGED_CHARACTERS] for word in (*self.context, *own_words) if word]
         verdict = zxcvbn(password[:JUDGED_CHARACTERS], words)
-        if int(verdict.score) < LEAST_SCORE:
-            warning = verdict.feedback.warning if verdict.feedback else None
-            reason = warning or "It is too close to a common word, your name or your address."
-            raise InvalidFields(
-                password=f"This password is too easy to guess. {reason} Several words are better."
-            )
+        if int(verdict.score) >= LEAST_SCORE:
+            return None
+        warning = verdict.feedback.warning if verdict.feedback else None
+        reason = warning or "It is too close to a common word, your name or your address."
+        return f"This password is too easy to guess. {reason} Several words are better."

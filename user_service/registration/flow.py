@@ -31,7 +31,8 @@ from user_service.identity.addresses import canonical_address
 from user_service.identity.challenge_mail import ChallengeMail, NotMailed
 from user_service.identity.challenge_store import Challenges, Checked, Issued, Outcome, Snapshot
 from user_service.identity.names import canonical_username, display_name
-from user_service.identity.password_policy import PasswordPolicy, normalized
+from user_service.identity.new_passwords import NewPasswords
+from user_service.identity.password_policy import normalized
 from user_service.identity.passwords import Passwords
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client, MailShare, RateLimits
@@ -71,7 +72,7 @@ class Registration:
     mail: ChallengeMail
     limits: RateLimits
     passwords: Passwords
-    policy: PasswordPolicy
+    new_passwords: NewPasswords
     unbound_verify: Literal["single", "never"]
 
     @property
@@ -93,7 +94,7 @@ class Registration:
         """
         # First of all: judging an address or a password costs more than refusing a network.
         await self.limits.spend("register", client)
-        candidate = self._judged(wish)
+        candidate = await self._judged(wish)
         try:
             return await self._start(candidate, client)
         except (TooManyRequests, UsernameTaken, Unavailable):
@@ -145,16 +146,16 @@ class Registration:
             return await self._committed(UUID(checked.content.decode()))
         return await self._commit(checked, address, Actor.oneself(client.address))
 
-    def _judged(self, wish: Wish) -> Candidate:
+    async def _judged(self, wish: Wish) -> Candidate:
         candidate = Candidate(
             name=display_name(wish.name),
             address=canonical_address(wish.email),
             password=normalized(wish.password),
             username=None if wish.username is None else canonical_username(wish.username),
         )
-        local, _, _ = candidate.address.partition("@")
-        own_words = (candidate.address, local, candidate.name, *candidate.name.split())
-        self.policy.require(candidate.password, own_words)
+        await self.new_passwords.require(
+            candidate.password, address=candidate.address, name=candidate.name
+        )
         return candidate
 
     async def _start(self, candidate: Candidate, client: Client) -> Issued:
