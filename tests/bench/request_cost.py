@@ -31,6 +31,7 @@ from tests.people import PASSWORD
 from tests.service_process import ServiceProcess, free_port
 
 CONNECTIONS = 8
+REFRESHES = 3_000
 UNLIMITED = "1000000/second"
 NO_LIMITS = dict.fromkeys(
     ("LIMIT_LOGIN", "LIMIT_REGISTER", "LIMIT_VERIFY", "LIMIT_RESEND"), UNLIMITED
@@ -116,16 +117,29 @@ def register() -> Callable[[int], Call]:
     return call
 
 
-def profile(url: str, address: str) -> Callable[[int], Call]:
-    async def token() -> str:
-        async with aiohttp.ClientSession(url) as session:
+async def sign_in(url: str, addresses: Iterator[str], many: int) -> list[dict[str, str]]:
+    """The tokens of so many people's new sessions."""
+    signed_in = []
+    async with aiohttp.ClientSession(url) as session:
+        for address in itertools.islice(addresses, many):
             body = {"email": address, "password": PASSWORD}
             async with session.post("/api/auth/login", json=body) as answer:
-                text: str = (await answer.json())["data"]["token"]
-                return text
+                signed_in.append((await answer.json())["data"])
+    return signed_in
 
-    headers = {"authorization": f"Bearer {asyncio.run(token())}"}
+
+def profile(url: str, addresses: Iterator[str]) -> Callable[[int], Call]:
+    (tokens,) = asyncio.run(sign_in(url, addresses, 1))
+    headers = {"authorization": f"Bearer {tokens['token']}"}
     return lambda _: Call("GET", "/api/auth/profile", headers=headers)
+
+
+def refresh(url: str, addresses: Iterator[str]) -> Callable[[int], Call]:
+    """Each token is spent once: as many people as calls, warming up included."""
+    tokens = iter(asyncio.run(sign_in(url, addresses, REFRESHES + REFRESHES // 10)))
+    return lambda _: Call(
+        "POST", "/api/auth/refresh", {"refresh_token": next(tokens)["refresh_token"]}
+    )
 
 
 def raw_hashes(seconds: float = 3.0) -> float:
@@ -143,13 +157,14 @@ def cpu_table(corner: Corner) -> Table:
         bare = cost(pid, url, 20_000, lambda _: Call("GET", "/"), 200)
     table.add_row("bare Litestar answer (B)", f"{bare * 1e6:.0f}", "1.0", "")
     # One login each: two within seconds are watched more closely, and nobody does that.
-    members = iter(asyncio.run(add_members(corner, 5_000, CHEAPEST)))
+    members = iter(asyncio.run(add_members(corner, 10_000, CHEAPEST)))
     with ServiceProcess.started(corner.variables, **NO_LIMITS) as service:
         table.caption = "idle: " + ", ".join(
             f"{mib:.0f} MiB" for mib in resident_mib(service.process.pid)
         )
         for name, count, call, expected, target in (
-            ("profile", 10_000, profile(service.url, next(members)), 200, 4.5),
+            ("profile", 10_000, profile(service.url, members), 200, 4.5),
+            ("refresh", REFRESHES, refresh(service.url, members), 200, 12),
             ("login, cheapest Argon2", 4_000, login(members), 200, 18),
             ("register, cheapest Argon2", 4_000, register(), 202, 25),
         ):

@@ -9,11 +9,13 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from tests.corner import Corner
+from tests.corner import MASTER_KEY, Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, SignedIn, member, outcome, sign_in
 from tests.service_process import ServiceProcess
 from tests.user_service.barrage import Shot, at_once
+from user_service.identity.master_key import MasterKey
+from user_service.identity.refresh_tokens import RefreshToken, RefreshTokens
 
 pytestmark = pytest.mark.anyio
 
@@ -251,6 +253,20 @@ async def test_a_token_of_another_installation_is_not_taken(
     with ServiceProcess.started(corner.variables, **other) as elsewhere:
         async with elsewhere.client() as client:
             assert outcome(await refresh(client, tokens.refresh)) == REJECTED
+
+
+async def test_whoever_knows_the_key_and_the_session_still_lacks_its_secret(
+    service: ServiceProcess, mailroom: Mailroom
+) -> None:
+    person = await member(service, mailroom)
+    keys = RefreshTokens(MasterKey(MASTER_KEY).derive("refresh"))
+    async with service.client() as client:
+        tokens = await sign_in(client, person)
+        real = keys.read(tokens.refresh)
+        for generation in (0, 1, 7):
+            forged = RefreshToken(real.session, generation, bytes(32))
+            assert outcome(await refresh(client, keys.write(forged))) == REJECTED
+        assert (await refresh(client, tokens.refresh)).status_code == 200
 
 
 async def test_what_postgres_keeps_of_a_refresh_token_makes_none(
