@@ -39,6 +39,8 @@ UPDATE sessions SET ends_by = expires_at;
 ALTER TABLE sessions ALTER COLUMN ends_by SET NOT NULL, SET (fillfactor = 80);
 DROP INDEX sessions_by_account, sessions_by_end;
 CREATE INDEX sessions_by_account ON sessions (account_id, created_at);
+-- The oldest of too many is looked for at every login, and some accounts log in all day.
+CREATE INDEX sessions_not_ended ON sessions (account_id, created_at) WHERE ended_at IS NULL;
 CREATE INDEX sessions_by_end ON sessions (least(ended_at, ends_by));
 
 ALTER TABLE outbox
