@@ -65,6 +65,13 @@ class Mailroom:
             event.kid, event.purpose, event.challenge_id, event.sequence, event.address
         )
 
+    def link_token(self, recovery_id: str) -> str:
+        """What the link in the mail about this recovery would hold."""
+        event = self.about(recovery_id)
+        return self.keys.link_token(
+            event.kid, event.purpose, event.challenge_id, event.sequence, event.address
+        )
+
     def to(self, address: str) -> list[SendOtp]:
         """Everything that was asked to be mailed to an address so far."""
         return [event for event in self.events if event.address == address]

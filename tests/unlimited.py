@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-_NAMES = ("REGISTER", "RESEND", "VERIFY", "LOGIN", "RECOVERY", "ADDRESS_FROM_NETWORK", "ADDRESS")
+_NAMES = (
+    "REGISTER",
+    "RESEND",
+    "RECOVERY",
+    "VERIFY",
+    "LOGIN",
+    "RECOVERY",
+    "ADDRESS_FROM_NETWORK",
+    "ADDRESS",
+)
 
 UNLIMITED = {f"LIMIT_{name}": "1000000/second" for name in _NAMES}

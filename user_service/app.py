@@ -23,6 +23,7 @@ from user_service.login.routes import LoginRoutes
 from user_service.oauth.routes import jwks
 from user_service.pages.docs import asset, description, start_script
 from user_service.profile.routes import ProfileRoutes
+from user_service.recovery.routes import RecoveryRoutes
 from user_service.registration.routes import RegistrationRoutes
 from user_service.sessions.routes import SessionRoutes
 from user_service.settings import Settings, read_settings
@@ -40,6 +41,7 @@ ROUTES = (
     RegistrationRoutes,
     LoginRoutes,
     SessionRoutes,
+    RecoveryRoutes,
     ProfileRoutes,
     jwks,
     health,
@@ -98,6 +100,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "registration": assembly.registration,
         "login": assembly.login,
         "sessions": assembly.sessions,
+        "recovery": assembly.recovery,
         "profile": assembly.profile,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -35,6 +36,7 @@ from user_service.identity.session_store import SessionRules
 from user_service.identity.upkeep import keep_costs, keep_keys
 from user_service.login.flow import Login
 from user_service.profile.flow import Profile
+from user_service.recovery.flow import Recovery
 from user_service.registration.flow import Registration
 from user_service.sessions.flow import Sessions
 from user_service.settings import Settings
@@ -83,6 +85,7 @@ class Assembly:
     registration: Registration
     login: Login
     sessions: Sessions
+    recovery: Recovery
     profile: Profile
     tokens: AccessTokens
     checkup: Checkup
@@ -146,12 +149,29 @@ def assemble(settings: Settings) -> Assembly:
         SharedAttempts(redis, settings.limits.login, master_key.pseudonym),
         LocalAttempts(settings.limits.login),
     )
+    mail = ChallengeMail(producer, connections.kafka, settings.kafka.topic_name(SEND_OTP))
+    limits = RateLimits(redis, settings.limits, master_key.pseudonym)
+    challenges = partial(
+        Challenges,
+        redis=redis,
+        keys=settings.otp_keys,
+        pseudonym=master_key.pseudonym,
+        times=settings.challenge_times,
+    )
     return Assembly(
         connections=connections,
         master_key=master_key,
         keyring=keyring,
         passwords=passwords,
-        registration=_registration(settings, connections, master_key, passwords, new_passwords),
+        registration=Registration(
+            db=db,
+            challenges=challenges("register"),
+            mail=mail,
+            limits=limits,
+            passwords=passwords,
+            new_passwords=new_passwords,
+            unbound_verify=settings.unbound_verify,
+        ),
         login=Login(
             db=db,
             attempts=attempts,
@@ -162,34 +182,17 @@ def assemble(settings: Settings) -> Assembly:
             tell_of_new_devices=settings.new_sign_in_mails,
         ),
         sessions=Sessions(db, tokens, refresh_tokens, rules),
+        recovery=Recovery(
+            db=db,
+            challenges=challenges("recover"),
+            mail=mail,
+            limits=limits,
+            passwords=passwords,
+            new_passwords=new_passwords,
+            attempts=attempts,
+        ),
         profile=Profile(db),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,
-    )
-
-
-def _registration(
-    settings: Settings,
-    connections: Connections,
-    master_key: MasterKey,
-    passwords: Passwords,
-    new_passwords: NewPasswords,
-) -> Registration:
-    return Registration(
-        db=connections.db,
-        challenges=Challenges(
-            "register",
-            connections.redis,
-            settings.otp_keys,
-            master_key.pseudonym,
-            settings.challenge_times,
-        ),
-        mail=ChallengeMail(
-            connections.producer, connections.kafka, settings.kafka.topic_name(SEND_OTP)
-        ),
-        limits=RateLimits(connections.redis, settings.limits, master_key.pseudonym),
-        passwords=passwords,
-        new_passwords=new_passwords,
-        unbound_verify=settings.unbound_verify,
     )

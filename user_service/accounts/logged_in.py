@@ -13,7 +13,7 @@ from user_service.accounts.notices import notice
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.identity import account_store, session_store
-from user_service.identity.account_store import Account, RenewedHash
+from user_service.identity.account_store import Account, Credentials, RenewedHash
 from user_service.identity.refresh_tokens import RefreshToken, new_secret
 from user_service.identity.session_store import Device, Opened, SessionRules
 from user_service.outbox import outbox_store
@@ -22,15 +22,20 @@ from user_service.storage.postgres import Transaction
 
 async def open_session(
     tx: Transaction,
-    account: Account,
+    found: Credentials,
     *,
     device: Device,
     rules: SessionRules,
     renewed: RenewedHash | None,
     tell_of_new_devices: bool,
 ) -> RefreshToken | None:
-    """The new session's first refresh token, or None when the account is not active any more."""
-    version = await account_store.advance_active(tx, account.id, renewed=renewed)
+    """The new session's first refresh token, or None when the account is not what it was.
+
+    A login that began before the password or the address was changed must not outlive the change:
+    it was let in by a password that is dead by now.
+    """
+    account = found.account
+    version = await account_store.advance_active(tx, account.id, epoch=found.epoch, renewed=renewed)
     if version is None:
         return None
     token = RefreshToken(UUID(int=0), 0, new_secret())

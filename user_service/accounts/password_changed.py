@@ -32,9 +32,11 @@ async def change_password(
     await end_sessions(tx, account.id, by, keep=keep)
 
 
-async def reset_password(tx: Transaction, account: Account, password_hash: str, by: Actor) -> None:
+async def reset_password(
+    tx: Transaction, account: Account, password_hash: str, by: Actor, *, challenge_id: str
+) -> None:
     """By somebody who reads the mailbox: every session ends. Under the lock."""
-    await account_store.set_password(tx, account.id, password_hash)
+    await account_store.set_password(tx, account.id, password_hash, challenge_id=challenge_id)
     event = PasswordResetCompleted(
         user_id=str(account.id),
         account_version=await account_store.advance(tx, account.id),

@@ -6,6 +6,7 @@ Lua script, so that no two requests ever see the same guess uncounted.
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from shared.codes import OtpKeys, Purpose
+from user_service.errors import (
+    CodeExpired,
+    GuessesSpent,
+    Refusal,
+    RegistrationIdRequired,
+    WrongCode,
+)
 from user_service.settings.limits import ChallengeTimes
 from user_service.storage.redis import RedisStore, Script
 
@@ -50,6 +58,14 @@ class Outcome(StrEnum):
     COMMITTED = "committed"
 
 
+REFUSALS: dict[Outcome, type[Refusal]] = {
+    Outcome.AMBIGUOUS: RegistrationIdRequired,
+    Outcome.EXPIRED: CodeExpired,
+    Outcome.SPENT: GuessesSpent,
+    Outcome.WRONG: WrongCode,
+}
+
+
 class Checked(Struct, frozen=True):
     """`content` is the payload once verified, the result once committed, else empty."""
 
@@ -57,11 +73,32 @@ class Checked(Struct, frozen=True):
     outcome: Outcome
     content: bytes = b""
 
+    def require_right(self) -> None:
+        """Raise the refusal that a guess which was not right is answered with."""
+        if refusal := REFUSALS.get(self.outcome):
+            raise refusal
+
 
 class Snapshot(Struct, frozen=True):
+    """`sequence` and `kid` are those of the newest code."""
+
     address: str
     sequence: int
+    kid: str
     takes_codes: bool
+
+
+class Guess(Struct, frozen=True):
+    """A code for a challenge that the caller can name.
+
+    A linked one comes from the link in the mail, which nobody finds by trying: wrong codes of
+    strangers cannot seal it.
+    """
+
+    id: str
+    address: str
+    code: str
+    linked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +124,12 @@ class Challenges:
         return Issued(id, 1, kid, issued, expires)
 
     async def look(self, id: str) -> Snapshot | None:
-        fields = ("address", "sequence", "state", "guesses")
+        fields = ("address", "sequence", "kid", "state", "guesses")
         found = await self.redis.command("HMGET", self._key(id), *fields)
         if found[0] is None:
             return None
-        address, sequence, state, guesses = (field.decode() for field in found)
-        return Snapshot(address, int(sequence), state == "open" and int(guesses) < GUESSES)
+        address, sequence, kid, state, guesses = (field.decode() for field in found)
+        return Snapshot(address, int(sequence), kid, state == "open" and int(guesses) < GUESSES)
 
     async def renew(self, id: str, seen: Snapshot, *, sealed: bool) -> Issued | None:
         """The next code, or None when another request renewed it or used it up meanwhile."""
@@ -104,16 +141,31 @@ class Challenges:
         )
         return Issued(id, sequence, kid, *times) if times else None
 
-    async def check(self, id: str, address: str, code: str) -> Checked:
-        """Count and evaluate one guess at a challenge that the caller can name."""
-        return await self._check("bound", id, address, code)
+    async def guess_of(self, link_token: str) -> Guess:
+        """The newest code, for which its link's token stands; raises WrongCode, CodeExpired.
+
+        Only looks: a token that we did not make changes nothing.
+        """
+        id, _, _ = link_token.partition(".")
+        seen = await self.look(id)
+        if seen is None or seen.kid not in self.keys.secrets:
+            raise CodeExpired
+        made_from = (seen.kid, self.purpose, id, seen.sequence, seen.address)
+        expected = self.keys.link_token(*made_from)
+        if not hmac.compare_digest(expected.encode(), link_token.encode()):
+            raise WrongCode
+        return Guess(id, seen.address, self.keys.code(*made_from), linked=True)
+
+    async def check(self, guess: Guess) -> Checked:
+        """Count and evaluate one guess."""
+        return await self._check("linked" if guess.linked else "bound", guess)
 
     async def check_bare(self, address: str, code: str) -> Checked:
         """Count and evaluate one guess at the only challenge of a day, if there is only one."""
         # If only one was opened it is the newest; the script forgets old ones, and counts.
         newest = await self.redis.command("ZRANGE", self._openings(address), -1, -1)
         id = newest[0].decode() if newest else ""
-        return await self._check("bare", id, address, code)
+        return await self._check("bare", Guess(id, address, code))
 
     async def settle(self, id: str, result: str) -> None:
         await self.redis.run(SETTLE, [self._key(id)], result, RETRY_WINDOW_MS)
@@ -123,19 +175,20 @@ class Challenges:
         await self.redis.run(REFUSED, [self._openings(address)])
 
     async def discard(self, id: str) -> None:
-        """Forget a challenge that nobody was told of; that it was opened still counts."""
+        """Forget a challenge, which takes no more codes; that it was opened still counts."""
         await self.redis.command("DEL", self._key(id))
 
-    async def _check(self, how: str, id: str, address: str, code: str) -> Checked:
-        guesses: list[str | bytes] = []
+    async def _check(self, how: str, guess: Guess) -> Checked:
+        digests: list[str | bytes] = []
         for kid in self.keys.secrets:
-            guesses += (kid, self.keys.digest(kid, self.purpose, id, address, code))
+            digest = self.keys.digest(kid, self.purpose, guess.id, guess.address, guess.code)
+            digests += (kid, digest)
         outcome, *content = await self.redis.run(
             CHECK,
-            [self._key(id), self._openings(address)],
-            *(how, GUESSES, BARE_GUESSES, RETRY_WINDOW_MS, *guesses),
+            [self._key(guess.id), self._openings(guess.address)],
+            *(how, GUESSES, BARE_GUESSES, RETRY_WINDOW_MS, *digests),
         )
-        return Checked(id, Outcome(outcome.decode()), *content)
+        return Checked(guess.id, Outcome(outcome.decode()), *content)
 
     def _digest(self, id: str, sequence: int, address: str, *, sealed: bool) -> bytes:
         kid = self.keys.current

@@ -67,7 +67,7 @@ class Login:
         async with self.db.transaction() as tx:
             opened = await open_session(
                 tx,
-                account,
+                found,
                 device=device,
                 rules=self.sessions,
                 renewed=renewed,

@@ -18,18 +18,23 @@ from user_service.errors import (
     AddressTaken,
     CodeExpired,
     GuessesSpent,
-    Refusal,
     RegistrationIdRequired,
     TooManyRequests,
     Unavailable,
     UsernameTaken,
-    WrongCode,
 )
 from user_service.identity import account_store
 from user_service.identity.account_store import Account
 from user_service.identity.addresses import canonical_address
 from user_service.identity.challenge_mail import ChallengeMail, NotMailed
-from user_service.identity.challenge_store import Challenges, Checked, Issued, Outcome, Snapshot
+from user_service.identity.challenge_store import (
+    Challenges,
+    Checked,
+    Guess,
+    Issued,
+    Outcome,
+    Snapshot,
+)
 from user_service.identity.names import canonical_username, display_name
 from user_service.identity.new_passwords import NewPasswords
 from user_service.identity.password_policy import normalized
@@ -38,13 +43,6 @@ from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client, MailShare, RateLimits
 
 log = structlog.get_logger()
-
-REFUSALS: dict[Outcome, type[Refusal]] = {
-    Outcome.AMBIGUOUS: RegistrationIdRequired,
-    Outcome.EXPIRED: CodeExpired,
-    Outcome.SPENT: GuessesSpent,
-    Outcome.WRONG: WrongCode,
-}
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -139,9 +137,8 @@ class Registration:
         if registration_id is None:
             checked = await self._check_bare(address, code)
         else:
-            checked = await self.challenges.check(registration_id, address, code)
-        if refusal := REFUSALS.get(checked.outcome):
-            raise refusal
+            checked = await self.challenges.check(Guess(registration_id, address, code))
+        checked.require_right()
         if checked.outcome is Outcome.COMMITTED:
             return await self._committed(UUID(checked.content.decode()))
         return await self._commit(checked, address, Actor.oneself(client.address))

@@ -22,13 +22,11 @@ from user_service.registration.flow import Registration, Wish
 from user_service.web.answers import Success, User, UserData
 from user_service.web.cookies import RegistrationCookie
 from user_service.web.exchange import Exchange, exchange_of
-from user_service.web.fields import Email, Password, Username
+from user_service.web.fields import ChallengeId, Email, Otp, Password, Username
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
 
 AnyRequest = Request[Any, Any, Any]
-
-RegistrationId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{32}$", max_length=32)]
 
 
 class RegisterRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,13 +37,13 @@ class RegisterRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResendRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    registration_id: RegistrationId | None = None
+    registration_id: ChallengeId | None = None
 
 
 class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True):
     email: Email
-    otp: Annotated[str, Meta(pattern="^[0-9]{6}$", min_length=6, max_length=6)]
-    registration_id: RegistrationId | None = None
+    otp: Otp
+    registration_id: ChallengeId | None = None
 
 
 class Started(Struct, frozen=True):

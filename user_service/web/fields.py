@@ -8,4 +8,6 @@ from msgspec import Meta
 
 Email = Annotated[str, Meta(min_length=3, max_length=254, examples=["ann@example.org"])]
 Password = Annotated[str, Meta(min_length=1, max_length=256, examples=["plum kettle orbit"])]
+Otp = Annotated[str, Meta(pattern="^[0-9]{6}$", min_length=6, max_length=6)]
+ChallengeId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{32}$", max_length=32)]
 Username = Annotated[str, Meta(min_length=3, max_length=32, examples=["ann"])]

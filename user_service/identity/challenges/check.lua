@@ -1,12 +1,13 @@
 -- Counts a guess, then compares it, in one step: however many arrive at once, five are evaluated.
 --
 -- KEYS  challenge, openings of its address
--- ARGV  bound or bare, guesses allowed, bare guesses allowed, retry window in ms,
+-- ARGV  bound, bare or linked, guesses allowed, bare guesses allowed, retry window in ms,
 --       then `kid, digest of the guess` for each key that may have made the code
 -- Answers the outcome, and with verified or committed the payload.
 
 local key = KEYS[1]
-local bare, allowed, bare_allowed = ARGV[1] == 'bare', tonumber(ARGV[2]), tonumber(ARGV[3])
+local bare, linked = ARGV[1] == 'bare', ARGV[1] == 'linked'
+local allowed, bare_allowed = tonumber(ARGV[2]), tonumber(ARGV[3])
 local state, kid, digest, expires, guesses, bare_guesses = unpack(
   redis.call('HMGET', key, 'state', 'kid', 'digest', 'expires', 'guesses', 'bare_guesses'))
 
@@ -39,7 +40,8 @@ local late = now >= tonumber(expires)
 if open and late then
   return {bare and 'ambiguous' or 'expired'}
 end
-if tonumber(guesses) >= allowed and (open or tonumber(guesses) > allowed) then
+-- A link's token was proven before, so guesses of strangers do not seal it.
+if not linked and tonumber(guesses) >= allowed and (open or tonumber(guesses) > allowed) then
   return {bare and 'ambiguous' or 'spent'}
 end
 if open then

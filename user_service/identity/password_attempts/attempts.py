@@ -32,6 +32,9 @@ class PasswordAttempts(Protocol):
     async def succeeded(self, identifier: str, client: Client) -> None:
         """Forget the failures; raises TooManyRequests when others began a wait meanwhile."""
 
+    async def forgive(self, identifier: str, client: Client) -> None:
+        """Forget the failures and the wait: they were about a password that is none any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class ThrottledAttempts:
@@ -57,3 +60,7 @@ class ThrottledAttempts:
             await self.shared.succeeded(identifier, client)
         except Unavailable:
             await self.local.succeeded(identifier, client)
+
+    async def forgive(self, identifier: str, client: Client) -> None:
+        await self.local.forgive(identifier, client)
+        await self.shared.forgive(identifier, client)

@@ -75,6 +75,9 @@ class LocalAttempts:
 
     async def succeeded(self, identifier: str, client: Client) -> None:
         self._require_no_wait(identifier, client)
+        await self.forgive(identifier, client)
+
+    async def forgive(self, identifier: str, client: Client) -> None:
         for key, _ in self._failure_keys(identifier, client):
             self._tallies.pop(key, None)
 

@@ -66,6 +66,9 @@ class SharedAttempts:
         if wait:
             raise TooManyRequests(wait / 1000)
 
+    async def forgive(self, identifier: str, client: Client) -> None:
+        await self.redis.command("DEL", *self._keys(identifier, client))
+
     def _keys(self, identifier: str, client: Client) -> list[str]:
         name = self.pseudonym(identifier)
         return [f"failures:{name}:{self.pseudonym(client.network)}", f"failures:{name}"]

@@ -5,6 +5,8 @@ ALTER TABLE accounts
     ADD COLUMN role text NOT NULL DEFAULT 'user' CHECK (role IN ('user', 'admin')),
     -- +1 with every change of password or address: what was asked for before it counts no more.
     ADD COLUMN epoch integer NOT NULL DEFAULT 0,
+    -- The recovery that set the password in use: told from others when its request is repeated.
+    ADD COLUMN password_challenge text,
     -- The challenge whose code moves the account to another address.
     ADD COLUMN address_challenge text;
 

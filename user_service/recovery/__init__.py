@@ -1,0 +1,1 @@
+"""Recovering an account: whoever reads its mailbox may set another password."""
