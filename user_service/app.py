@@ -22,6 +22,7 @@ from user_service.health.routes import MetricsAccess, health, live, metrics, rea
 from user_service.login.routes import LoginRoutes
 from user_service.oauth.routes import jwks
 from user_service.pages.docs import asset, description, start_script
+from user_service.profile.password_routes import PasswordRoutes
 from user_service.profile.routes import ProfileRoutes
 from user_service.recovery.routes import RecoveryRoutes
 from user_service.registration.routes import RegistrationRoutes
@@ -43,6 +44,7 @@ ROUTES = (
     SessionRoutes,
     RecoveryRoutes,
     ProfileRoutes,
+    PasswordRoutes,
     jwks,
     health,
     live,
@@ -102,6 +104,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "sessions": assembly.sessions,
         "recovery": assembly.recovery,
         "profile": assembly.profile,
+        "password_change": assembly.password_change,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,
         "registry": assembly.registry,

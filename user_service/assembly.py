@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from shared.kafka import Producer
 from shared.topics import SEND_OTP
+from user_service.accounts.reauthentication import Reauthentication
+from user_service.accounts.traces import Traces
 from user_service.health.checkup import Checkup
 from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.breached_passwords import BreachedPasswords
@@ -36,6 +38,7 @@ from user_service.identity.session_store import SessionRules
 from user_service.identity.upkeep import keep_costs, keep_keys
 from user_service.login.flow import Login
 from user_service.profile.flow import Profile
+from user_service.profile.password_change import PasswordChange
 from user_service.recovery.flow import Recovery
 from user_service.registration.flow import Registration
 from user_service.sessions.flow import Sessions
@@ -87,6 +90,7 @@ class Assembly:
     sessions: Sessions
     recovery: Recovery
     profile: Profile
+    password_change: PasswordChange
     tokens: AccessTokens
     checkup: Checkup
     registry: CollectorRegistry
@@ -158,6 +162,12 @@ def assemble(settings: Settings) -> Assembly:
         pseudonym=master_key.pseudonym,
         times=settings.challenge_times,
     )
+    reauthentication = Reauthentication(db, attempts, passwords)
+    traces = Traces(
+        registrations=challenges("register"),
+        recoveries=challenges("recover"),
+        address_changes=challenges("change-email"),
+    )
     return Assembly(
         connections=connections,
         master_key=master_key,
@@ -191,7 +201,8 @@ def assemble(settings: Settings) -> Assembly:
             new_passwords=new_passwords,
             attempts=attempts,
         ),
-        profile=Profile(db),
+        profile=Profile(db, reauthentication, traces),
+        password_change=PasswordChange(db, reauthentication, new_passwords, passwords),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,

@@ -17,6 +17,7 @@ Refusal
 ├── MethodNotAllowed         405  Allow
 ├── AddressTaken             409
 ├── UsernameTaken            409
+├── UsernamesSpent           409
 ├── OwnAccount               409
 ├── CodeExpired              410
 ├── BodyTooLarge             413
@@ -163,6 +164,13 @@ class UsernameTaken(Refusal):
     code = "username_taken"
     title = "Username taken"
     detail = "This username belongs to somebody else. Choose another, or leave it out."
+
+
+class UsernamesSpent(Refusal):
+    status = 409
+    code = "usernames_spent"
+    title = "Usernames spent"
+    detail = "This account has had as many usernames as it may. Take up one of them again."
 
 
 class OwnAccount(Refusal):

@@ -9,6 +9,7 @@ from msgspec import Struct
 from shared.events import UserRegistered
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
+from user_service.errors import CodeExpired
 from user_service.identity import account_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
@@ -27,7 +28,8 @@ class NewAccount(Struct, frozen=True, kw_only=True):
 async def create(tx: Transaction, new: NewAccount, address: str, by: Actor) -> Account | None:
     """The committed account and its event; the same account again when this id has it already.
 
-    None means that the address belongs to another account, or that this one was deleted meanwhile.
+    None means that the address belongs to another account. Raises CodeExpired when this one was
+    deleted meanwhile.
     """
     account = await account_store.insert(
         tx,
@@ -37,6 +39,10 @@ async def create(tx: Transaction, new: NewAccount, address: str, by: Actor) -> A
         name=new.name,
         password_hash=new.password_hash,
     )
+    # Asked last, because the insert waits for a deletion under way: a repeated verification must
+    # not bring the account back.
+    if await account_store.was_deleted(tx, new.id):
+        raise CodeExpired
     if account is None:
         return await account_store.find(tx, new.id)
     event = UserRegistered(

@@ -14,8 +14,11 @@ from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
 
-async def delete_account(tx: Transaction, account: Account, by: Actor) -> None:
-    """The address may register again; the username is never given out again. Under the lock."""
+async def delete_account(tx: Transaction, account: Account, by: Actor) -> str | None:
+    """The address may register again; the username is never given out again. Under the lock.
+
+    Returns the challenge of a change of address that was begun, for `Traces`.
+    """
     await end_sessions(tx, account.id, by)
     now = datetime.now(UTC)
     event = UserDeleted(
@@ -28,4 +31,4 @@ async def delete_account(tx: Transaction, account: Account, by: Actor) -> None:
     await outbox_store.erase(tx, account.id)
     await audit_store.write(tx, account.id, "deleted", by)
     await audit_store.forget_addresses(tx, account.id)
-    await account_store.delete(tx, account.id)
+    return await account_store.delete(tx, account.id)

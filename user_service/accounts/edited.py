@@ -6,15 +6,18 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from shared.events import UserUpdated
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.errors import UsernameTaken
+from user_service.errors import UsernamesSpent, UsernameTaken
 from user_service.identity import account_store
-from user_service.identity.account_store import Credentials
+from user_service.identity.account_store import Account, Credentials
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
+
+MOST_USERNAMES = 10
 
 
 class Edit(Struct, frozen=True):
@@ -23,15 +26,37 @@ class Edit(Struct, frozen=True):
     name: str | UnsetType = UNSET
     username: str | UnsetType | None = UNSET
 
+    def of(self, account: Account) -> Account:
+        """What the account becomes by it."""
+        return replace(
+            account,
+            name=account.name if self.name is UNSET else self.name,
+            username=account.username if self.username is UNSET else self.username,
+        )
 
-async def edit_account(tx: Transaction, id: UUID, edit: Edit, by: Actor) -> Credentials | None:
-    """The account as it is now; raises UsernameTaken. The caller holds the account's lock."""
-    if edit.name is not UNSET:
-        await account_store.rename(tx, id, edit.name)
-    if edit.username is not UNSET and not await account_store.set_username(tx, id, edit.username):
+
+async def edit_account(tx: Transaction, account: Account, edit: Edit, by: Actor) -> Account:
+    """The account as it is now; raises UsernameTaken, UsernamesSpent. Under the account's lock.
+
+    An edit that changes nothing is no event.
+    """
+    edited = edit.of(account)
+    if edited == account:
+        return account
+    if edited.username != account.username:
+        await _claim(tx, account.id, edited.username)
+    await account_store.rename(tx, account.id, edited.name)
+    await audit_store.write(tx, account.id, "profile_updated", by)
+    current = await tell_update(tx, account.id)
+    return current.account if current else edited
+
+
+async def _claim(tx: Transaction, id: UUID, username: str | None) -> None:
+    # None is given out twice, so one person must not gather them.
+    if username and await account_store.usernames_besides(tx, id, username) >= MOST_USERNAMES:
+        raise UsernamesSpent
+    if not await account_store.set_username(tx, id, username):
         raise UsernameTaken
-    await audit_store.write(tx, id, "profile_updated", by)
-    return await tell_update(tx, id)
 
 
 async def take_over_name(tx: Transaction, id: UUID, name: str, by: Actor) -> None:

@@ -65,14 +65,14 @@ async def availability(connection: Connection, address: str, username: str | Non
 async def insert(
     tx: Transaction, *, id: UUID, email: str, username: str | None, name: str, password_hash: str
 ) -> Account | None:
-    """The new account, or None when the address has one already or this one was deleted.
+    """The new account, or None when the address or the id has one already.
 
     A username that was lost to somebody else meanwhile becomes None.
     """
     row = await tx.fetchrow(
         f"""
         INSERT INTO accounts (id, email, name, password_hash, version)
-        SELECT $1, $2, $3, $4, 1 WHERE NOT EXISTS (SELECT FROM deleted_accounts WHERE id = $1)
+        VALUES ($1, $2, $3, $4, 1)
         ON CONFLICT DO NOTHING
         RETURNING {COLUMNS}
         """,
@@ -105,6 +105,14 @@ async def _claim(tx: Transaction, id: UUID, username: str) -> Account | None:
         username,
     )
     return account_of(row) if row else None
+
+
+async def was_deleted(connection: Connection, id: UUID) -> bool:
+    """Whether an account had this id, and was deleted no more than about a day ago."""
+    deleted: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM deleted_accounts WHERE id = $1)", id
+    )
+    return deleted
 
 
 async def find(connection: Connection, id: UUID) -> Account | None:
@@ -195,8 +203,7 @@ async def set_address(tx: Transaction, id: UUID, address: str) -> bool:
         async with tx.transaction():
             await tx.execute(
                 """
-                UPDATE accounts SET email = $2, epoch = epoch + 1, address_challenge = NULL
-                WHERE id = $1
+                UPDATE accounts SET email = $2, epoch = epoch + 1 WHERE id = $1
                 """,
                 id,
                 address,
@@ -206,12 +213,20 @@ async def set_address(tx: Transaction, id: UUID, address: str) -> bool:
     return True
 
 
-async def set_address_challenge(tx: Transaction, id: UUID, challenge_id: str) -> None:
-    await tx.execute("UPDATE accounts SET address_challenge = $2 WHERE id = $1", id, challenge_id)
+async def set_address_challenge(tx: Transaction, id: UUID, challenge_id: str) -> str | None:
+    """Returns the one before it, which counts no more."""
+    before: str | None = await tx.fetchval(
+        """
+        UPDATE accounts SET address_challenge = $2 WHERE id = $1 RETURNING old.address_challenge
+        """,
+        id,
+        challenge_id,
+    )
+    return before
 
 
 async def address_challenge(connection: Connection, id: UUID) -> str | None:
-    """The challenge whose code moves the account to another address, if one was opened."""
+    """The challenge whose code moves the account to another address, or has moved it last."""
     challenge: str | None = await connection.fetchval(
         "SELECT address_challenge FROM accounts WHERE id = $1", id
     )
@@ -237,6 +252,16 @@ async def set_username(tx: Transaction, id: UUID, username: str | None) -> bool:
     return await _claim(tx, id, username) is not None
 
 
+async def usernames_besides(tx: Transaction, id: UUID, username: str) -> int:
+    """How many others this account has claimed in its life."""
+    others: int = await tx.fetchval(
+        "SELECT count(*) FROM claimed_usernames WHERE account_id = $1 AND username <> $2",
+        id,
+        username,
+    )
+    return others
+
+
 async def set_status(tx: Transaction, id: UUID, status: Status) -> None:
     await tx.execute("UPDATE accounts SET status = $2 WHERE id = $1", id, status)
 
@@ -245,10 +270,20 @@ async def set_role(tx: Transaction, id: UUID, role: Role) -> None:
     await tx.execute("UPDATE accounts SET role = $2 WHERE id = $1", id, role)
 
 
-async def delete(tx: Transaction, id: UUID) -> None:
-    """With its sessions. Its usernames stay claimed, and its id stays known for a while."""
-    await tx.execute("DELETE FROM accounts WHERE id = $1", id)
-    await tx.execute("INSERT INTO deleted_accounts (id) VALUES ($1)", id)
+async def delete(tx: Transaction, id: UUID) -> str | None:
+    """With its sessions. Its usernames stay claimed, and its id stays known for a while.
+
+    Returns its `address_challenge`.
+    """
+    challenge: str | None = await tx.fetchval(
+        """
+        WITH gone AS (DELETE FROM accounts WHERE id = $1 RETURNING id, address_challenge),
+             noted AS (INSERT INTO deleted_accounts (id) SELECT id FROM gone)
+        SELECT address_challenge FROM gone
+        """,
+        id,
+    )
+    return challenge
 
 
 async def sweep_deleted(connection: Connection, most: int) -> int:

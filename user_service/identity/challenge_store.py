@@ -31,6 +31,7 @@ OPEN = Script(SCRIPTS / "open.lua")
 RENEW = Script(SCRIPTS / "renew.lua")
 CHECK = Script(SCRIPTS / "check.lua")
 REFUSED = Script(SCRIPTS / "refused.lua")
+FORGET_PROVEN = Script(SCRIPTS / "forget_proven.lua")
 SETTLE = Script(SCRIPTS / "settle.lua")
 
 GUESSES = 5
@@ -177,6 +178,12 @@ class Challenges:
     async def discard(self, id: str) -> None:
         """Forget a challenge, which takes no more codes; that it was opened still counts."""
         await self.redis.command("DEL", self._key(id))
+
+    async def forget_proven(self, address: str) -> None:
+        """Forget the address's challenges whose code was given; open ones stay."""
+        opened = await self.redis.command("ZRANGE", self._openings(address), 0, -1)
+        if opened:
+            await self.redis.run(FORGET_PROVEN, [self._key(id.decode()) for id in opened])
 
     async def _check(self, how: str, guess: Guess) -> Checked:
         digests: list[str | bytes] = []

@@ -1,1 +1,1 @@
-"""What a logged-in person reads about themselves."""
+"""What people read about themselves, and what they change or give up of it."""

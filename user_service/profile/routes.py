@@ -1,30 +1,78 @@
-"""GET /api/auth/profile and /v1/me."""
+"""GET, PATCH and DELETE /api/auth/profile, and /v1/me."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import Controller, Request, delete, get, patch
+from litestar.status_codes import HTTP_200_OK
+from msgspec import UNSET, Struct, UnsetType
 
-from user_service.errors import TokenRejected, Unavailable
+from user_service.accounts.edited import Edit
+from user_service.errors import (
+    Overloaded,
+    TokenRejected,
+    Unavailable,
+    UsernamesSpent,
+    UsernameTaken,
+    WrongPassword,
+)
 from user_service.profile.flow import Profile
 from user_service.web.answers import Success, User, UserData
-from user_service.web.guard import claims_of
+from user_service.web.exchange import exchange_of
+from user_service.web.fields import Name, Password, Username
+from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
-from user_service.web.problems import documented
+from user_service.web.problems import EVERY_POST, documented
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class EditRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is left out stays as it is; a username of null is given up."""
+
+    name: Name | UnsetType = UNSET
+    username: Username | UnsetType | None = UNSET
+
+
+class DeletionRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    password: Password
 
 
 class ProfileRoutes(Controller):
     tags = ("Profile",)
-    security = ({"access_token": []},)
+    security = BEARER
 
     @get(
         ["/api/auth/profile", "/v1/me"],
         summary="Read one's own profile",
         responses=documented(TokenRejected, Unavailable),
     )
-    async def read(
-        self, request: Request[Any, Any, Any], profile: Injected[Profile]
-    ) -> Success[UserData]:
+    async def read(self, request: AnyRequest, profile: Injected[Profile]) -> Success[UserData]:
         account = await profile.read(claims_of(request))
         return Success(message="This is you.", data=UserData(User.of(account)))
+
+    @patch(
+        "/api/auth/profile",
+        summary="Change one's own name or username",
+        responses=documented(*EVERY_POST, TokenRejected, UsernamesSpent, UsernameTaken),
+    )
+    async def edit(
+        self, request: AnyRequest, data: EditRequest, profile: Injected[Profile]
+    ) -> Success[UserData]:
+        claims, client = claims_of(request), exchange_of(request.scope).client
+        account = await profile.edit(claims, Edit(data.name, data.username), client)
+        return Success(message="Your profile is changed.", data=UserData(User.of(account)))
+
+    @delete(
+        "/api/auth/profile",
+        status_code=HTTP_200_OK,
+        summary="Delete one's own account, for good",
+        responses=documented(*EVERY_POST, Overloaded, TokenRejected, WrongPassword),
+    )
+    async def delete(
+        self, request: AnyRequest, data: DeletionRequest, profile: Injected[Profile]
+    ) -> Success[None]:
+        claims, client = claims_of(request), exchange_of(request.scope).client
+        await profile.delete(claims, data.password, client)
+        return Success(message="Your account is deleted.", data=None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Controller, Request, Response, post
 from litestar.status_codes import HTTP_201_CREATED, HTTP_202_ACCEPTED
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from user_service.errors import (
     AddressTaken,
@@ -22,7 +22,7 @@ from user_service.registration.flow import Registration, Wish
 from user_service.web.answers import Success, User, UserData
 from user_service.web.cookies import RegistrationCookie
 from user_service.web.exchange import Exchange, exchange_of
-from user_service.web.fields import ChallengeId, Email, Otp, Password, Username
+from user_service.web.fields import ChallengeId, Email, Name, Otp, Password, Username
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
 
@@ -30,7 +30,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class RegisterRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=200, examples=["Ann Example"])]
+    name: Name
     email: Email
     password: Password
     username: Username | None = None

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+Name = Annotated[str, Meta(min_length=1, max_length=200, examples=["Ann Example"])]
 Email = Annotated[str, Meta(min_length=3, max_length=254, examples=["ann@example.org"])]
 Password = Annotated[str, Meta(min_length=1, max_length=256, examples=["plum kettle orbit"])]
 Otp = Annotated[str, Meta(pattern="^[0-9]{6}$", min_length=6, max_length=6)]

@@ -10,6 +10,9 @@ ALTER TABLE accounts
     -- The challenge whose code moves the account to another address.
     ADD COLUMN address_challenge text;
 
+-- How many usernames an account has claimed: none of them is given to anybody else.
+CREATE INDEX claimed_usernames_by_account ON claimed_usernames (account_id);
+
 -- Administrators search by the beginning, and page from the newest.
 CREATE INDEX accounts_by_email_prefix ON accounts (email text_pattern_ops);
 CREATE INDEX accounts_by_username_prefix ON accounts (username text_pattern_ops);
