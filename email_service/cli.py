@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+import time
 from pathlib import Path
 
 import click as plain_click
 import msgspec
 import rich_click as click
 import uvloop
+from msgspec import Struct
 from redis.exceptions import RedisError
-from rich.console import Console
-from rich.table import Table
 
 from email_service import worker
-from email_service.dead_letters.reading import DeadLetter, DeadLetters
 from email_service.preview import write_previews
-from email_service.settings import Settings, read_brand, read_settings
+from email_service.settings import read_brand, read_settings
+from shared.dead_letters.commands import Desk, dead_letter_commands
+from shared.dead_letters.reading import DeadLetter
 from shared.env import UnsafeSettings
-from shared.kafka import KafkaUnavailable, Producer
+from shared.kafka import KafkaUnavailable
 from shared.log import configure_log
+from shared.topics import MAIL
 
 UNSAFE = 2
 
@@ -61,98 +61,25 @@ def preview(out: Path) -> None:
     click.echo(f"Open {write_previews(read_brand(), out)}")
 
 
-@cli.group("dead-letters")
-def dead_letters() -> None:
-    """Look at the mail that could not be sent; replay it or drop it."""
+class _Life(Struct):
+    expires_at: float = math.inf
 
 
-@dead_letters.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def list_(as_json: bool) -> None:
-    """Those that were neither replayed nor dropped, oldest first."""
-    letters = asyncio.run(_waiting())
-    if as_json:
-        for letter in letters:
-            click.echo(msgspec.json.encode(letter.summary()).decode())
-        return
-    table = Table("id", "since", "reason", "tries", "event")
-    for letter in letters:
-        table.add_row(letter.id, letter.end.at, letter.why, letter.end.attempts, letter.event_id)
-    Console().print(table if letters else "No dead letters.")
-
-
-@dead_letters.command()
-@click.argument("id")
-def show(id: str) -> None:
-    """One dead letter whole, as JSON."""
-    [letter] = _chosen(asyncio.run(_waiting()), (id,))
-    shown = msgspec.json.encode(letter.summary() | {"content": letter.content()})
-    click.echo(msgspec.json.format(shown, indent=2).decode())
-
-
-@dead_letters.command()
-@click.argument("ids", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that can still be sent.")
-def replay(ids: tuple[str, ...], everything: bool) -> None:
-    """Give the original events back to their topics. A code that has ended is refused."""
-    if bool(ids) == everything:
-        raise plain_click.UsageError("Name the dead letters, or say --all.")
-    raise SystemExit(asyncio.run(_replay(ids)))
-
-
-@dead_letters.command()
-@click.argument("ids", nargs=-1, required=True)
-def drop(ids: tuple[str, ...]) -> None:
-    """Do not list these any more."""
-    asyncio.run(_drop(ids))
-
-
-async def _waiting() -> list[DeadLetter]:
-    async with _opened(read_settings()) as letters:
-        return await letters.waiting()
-
-
-async def _replay(ids: tuple[str, ...]) -> int:
-    settings = read_settings()
-    async with _opened(settings) as letters:
-        chosen = _chosen(await letters.waiting(), ids)
-        producer = Producer(settings.kafka)
-        producer.start()
-        try:
-            refused = [letter for letter in chosen if letter.has_ended]
-            for letter in chosen:
-                if letter.has_ended:
-                    click.echo(
-                        f"{letter.id}: its code has ended; the person must ask for a new one."
-                    )
-                else:
-                    await letters.replay(producer, letter)
-                    click.echo(f"{letter.id}: replayed to {letter.end.topic}.")
-        finally:
-            await producer.close()
-    # With --all, what has ended is passed over; by its id, it was asked for.
-    return 1 if ids and refused else 0
-
-
-async def _drop(ids: tuple[str, ...]) -> None:
-    async with _opened(read_settings()) as letters:
-        for letter in _chosen(await letters.waiting(), ids):
-            await letters.drop(letter)
-            click.echo(f"{letter.id}: dropped.")
-
-
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[DeadLetters]:
-    redis = settings.redis.open(connections=2)
+def _code_has_ended(letter: DeadLetter) -> str | None:
     try:
-        yield DeadLetters(settings.kafka, redis)
-    finally:
-        await redis.aclose()
+        ends_at = msgspec.json.decode(letter.value or b"", type=_Life).expires_at / 1000
+    except (ValueError, RecursionError):
+        return None  # no code either
+    if ends_at > time.time():
+        return None
+    return "its code has ended; the person must ask for a new one."
 
 
-def _chosen(letters: list[DeadLetter], ids: tuple[str, ...]) -> list[DeadLetter]:
-    """The letters of these ids, all without any; ends the command when one is unknown."""
-    by_id = {letter.id: letter for letter in letters}
-    if unknown := [id for id in ids if id not in by_id]:
-        raise SystemExit(f"No dead letter waits under {', '.join(unknown)}.")
-    return [by_id[id] for id in ids] if ids else letters
+def _desk() -> Desk:
+    settings = read_settings()
+    return Desk(settings.kafka, settings.redis, MAIL, _code_has_ended)
+
+
+cli.add_command(
+    dead_letter_commands(_desk, "Look at the mail that could not be sent; replay it or drop it.")
+)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from itertools import count
 
 import structlog
 
-from email_service.dead_letters.writing import Undeliverable, put_aside
 from email_service.delivered import Delivered, MarksUnavailable
 from email_service.metrics import Metrics
 from email_service.orders import Malformed, Order, read_order
 from email_service.render import MissingFact, Renderer, UnknownEmail
-from email_service.retry import Turnstile, backoff
+from email_service.retry import Turnstile
 from email_service.senders.sender import KeyRefused, Mail, Refused, Sender, Throttled, TryLater
+from shared.backoff import backoff
 from shared.codes import OtpKeys, UnknownOtpKey
+from shared.dead_letters.writing import DeadEnd, bury
 from shared.events import SendOtp
-from shared.kafka import KafkaUnavailable, Message, Producer
+from shared.kafka import Message, Producer
 from shared.log import masked
 
 SEND_SECONDS = 10.0
@@ -44,12 +44,12 @@ class Delivery:
         """Return when the message is decided: mailed, dropped, or held by the dead letters."""
         try:
             await self._deliver(message)
-        except Undeliverable as end:
+        except DeadEnd as end:
             await self._bury(message, end)
         except Exception as error:
             # A fault of ours must neither lose the message nor bring the worker down for good.
             log.exception("delivery_failed", event_id=message.header("ce_id"))
-            await self._bury(message, Undeliverable("failed", type(error).__name__))
+            await self._bury(message, DeadEnd("failed", type(error).__name__))
 
     async def _deliver(self, message: Message) -> None:
         order = _read(message)
@@ -80,7 +80,7 @@ class Delivery:
                 await self._pause(message, order, attempt, failure)
             except Refused as refusal:
                 self.turnstile.key_was_accepted()
-                raise Undeliverable("refused", str(refusal), attempt) from None
+                raise DeadEnd("refused", str(refusal), attempt) from None
             else:
                 return attempt
 
@@ -122,9 +122,9 @@ class Delivery:
         try:
             mail = self.renderer.render(event.email, order.purpose, order.facts(self.keys))
         except UnknownEmail as unknown:
-            raise Undeliverable("unknown email", str(unknown)) from None
+            raise DeadEnd("unknown email", str(unknown)) from None
         except MissingFact as missing:
-            raise Undeliverable("malformed", str(missing)) from None
+            raise DeadEnd("malformed", str(missing)) from None
         return Mail(order.event_id, event.address, mail.subject, mail.text, mail.html)
 
     def _record(self, order: Order, attempts: int) -> None:
@@ -158,33 +158,24 @@ class Delivery:
         except MarksUnavailable:
             self.metrics.unmarked.labels("mark").inc()
 
-    async def _bury(self, message: Message, end: Undeliverable) -> None:
-        """Return only once the brokers hold the dead letter: then the offset may move past."""
-        for attempt in count(1):
-            try:
-                await put_aside(self.producer, message, end)
-                break
-            except KafkaUnavailable as error:
-                log.warning("dead_letter_failed", reason=str(error))
-                with message.assignment.waiting():
-                    await asyncio.sleep(backoff(attempt))
+    async def _bury(self, message: Message, end: DeadEnd) -> None:
+        await bury(self.producer, message, end)
         self.metrics.dead.labels(end.reason).inc()
         if end.reason == "expired":
             self.metrics.expired.inc()
-        log.warning("dead_letter", event_id=message.header("ce_id"), reason=end.reason)
 
 
 def _read(message: Message) -> Order:
     try:
         return read_order(message)
     except Malformed as error:
-        raise Undeliverable("malformed", str(error)) from None
+        raise DeadEnd("malformed", str(error)) from None
 
 
-def _too_late(order: Order, attempts: int) -> Undeliverable:
+def _too_late(order: Order, attempts: int) -> DeadEnd:
     if isinstance(order.event, SendOtp):
-        return Undeliverable("expired", attempts=attempts)
-    return Undeliverable("undelivered", attempts=attempts)
+        return DeadEnd("expired", attempts=attempts)
+    return DeadEnd("undelivered", attempts=attempts)
 
 
 def _reason(failure: Exception, order: Order) -> str:

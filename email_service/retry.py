@@ -1,24 +1,13 @@
-"""When the next try may start: backoff for one mail, and the turnstile that all mails pass."""
+"""The turnstile that all mails pass on their way to the provider."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 
-FIRST_SECONDS = 0.5
-LONGEST_SECONDS = 30.0
+from shared.backoff import doubled
+
 # A key that was mended should be noticed within seconds.
 LONGEST_PROBE_SECONDS = 5.0
-
-
-def backoff(attempt: int) -> float:
-    """Seconds to wait after the nth try, with full jitter so that retries do not march in step."""
-    return random.uniform(0, _doubled(attempt - 1, LONGEST_SECONDS))  # noqa: S311
-
-
-def _doubled(times: int, longest: float) -> float:
-    # Hours of outage make so many tries that the power would be no float any more.
-    return min(longest, FIRST_SECONDS * 2.0 ** min(times, 20))
 
 
 class Turnstile:
@@ -58,7 +47,7 @@ class Turnstile:
         if self._shut_until > _now():
             self._refusals = max(1, self._refusals)
             return
-        self.pause(_doubled(self._refusals, LONGEST_PROBE_SECONDS))
+        self.pause(doubled(self._refusals, LONGEST_PROBE_SECONDS))
         self._refusals += 1
 
     def key_was_accepted(self) -> None:

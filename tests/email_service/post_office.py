@@ -20,11 +20,11 @@ import redis.asyncio
 from msgspec import Struct
 
 from dev_stack.mail_stand_in import MailStandIn, MailView
-from email_service.dead_letters.reading import DeadLetter, DeadLetters
 from shared.codes import OtpKeys
+from shared.dead_letters.reading import DeadLetter, DeadLetters
 from shared.events import Headers, SendOtp, encode, headers, new_id
 from shared.kafka import KafkaConnection, Producer
-from shared.topics import SEND_OTP
+from shared.topics import MAIL, SEND_OTP
 from tests.service_process import free_port
 
 KEY = "SG.the-right-key"
@@ -182,7 +182,7 @@ class PostOffice:
         letters: list[DeadLetter] = []
 
         async def arrived() -> bool:
-            letters[:] = await DeadLetters(self.connection, client).waiting()
+            letters[:] = await DeadLetters(self.connection, client, MAIL).waiting()
             return len(letters) >= count
 
         try:

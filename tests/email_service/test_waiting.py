@@ -8,7 +8,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisDown
 
 from email_service.delivered import Batched, MarksUnavailable
-from email_service.retry import Turnstile, backoff
+from email_service.retry import Turnstile
+from shared.backoff import backoff
 
 pytestmark = pytest.mark.anyio
 

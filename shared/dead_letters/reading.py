@@ -7,25 +7,22 @@ as the topic keeps it.
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import confluent_kafka
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from email_service.dead_letters.headers import End, end_in, original
+from shared.dead_letters.headers import End, end_in, original
 from shared.events import Headers
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
-from shared.topics import MAIL, SEND_OTP, dead_letters_of
+from shared.kafka.reading import records_so_far
+from shared.topics import Topic, dead_letters_of
 
-ANSWER_SECONDS = 5.0
-BATCH, BATCH_SECONDS = 500, 0.2
 SETTLED = "dead-letter:"
 
 
@@ -46,38 +43,25 @@ class DeadLetter(Struct, frozen=True):
     def event_id(self) -> str:
         return dict(self.headers).get("ce_id", b"").decode("utf-8", "replace")
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether it asks for a code that is not valid any more."""
-        try:
-            return msgspec.json.decode(self.value or b"", type=_Life).expires_at <= _now_ms()
-        except msgspec.DecodeError:
-            return False
-
     def summary(self) -> dict[str, str]:
-        """What a list shows: nothing of the content, which names a person."""
+        """What a list shows: nothing of the content, which may name a person."""
         return {"id": self.id, **self.end.told(), "event_id": self.event_id}
 
     def content(self) -> object:
         """The event as data, or its first characters when it is none."""
         try:
             return msgspec.json.decode(self.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             return (self.value or b"")[:2000].decode("utf-8", "replace")
-
-
-class _Life(Struct):
-    expires_at: float = math.inf
-
-
-def _now_ms() -> float:
-    return time.time() * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
+    """Of some topics: each service looks after those that it consumes."""
+
     connection: KafkaConnection
     redis: Redis
+    topics: Sequence[Topic]
 
     async def waiting(self) -> list[DeadLetter]:
         """Those that were neither replayed nor dropped, oldest first; raises KafkaUnavailable."""
@@ -97,8 +81,8 @@ class DeadLetters:
         await self._settle(letter, "dropped")
 
     async def _settle(self, letter: DeadLetter, outcome: str) -> None:
-        retention = dead_letters_of(SEND_OTP).retention
-        await self.redis.set(SETTLED + letter.id, outcome, ex=retention)
+        longest = max(dead_letters_of(topic).retention for topic in self.topics)
+        await self.redis.set(SETTLED + letter.id, outcome, ex=longest)
 
     def _read_all(self) -> list[DeadLetter]:
         client = confluent_kafka.Consumer(
@@ -107,45 +91,13 @@ class DeadLetters:
             | {"group.id": "dead-letters", "enable.auto.commit": False}
         )
         try:
-            names = {self.connection.topic_name(dead_letters_of(topic)) for topic in MAIL}
-            letters = [_letter(record) for record in _records(client, names)]
+            names = {self.connection.topic_name(dead_letters_of(topic)) for topic in self.topics}
+            letters = [_letter(record) for record in records_so_far(client, names)]
         except KafkaException as error:
             raise KafkaUnavailable(str(error), certain=True) from None
         finally:
             client.close()
         return sorted(letters, key=lambda letter: letter.end.at)
-
-
-def _records(
-    client: confluent_kafka.Consumer, names: set[str]
-) -> Iterator[confluent_kafka.Message]:
-    """All that the topics hold now; raises KafkaUnavailable when the brokers fall silent."""
-    ends = _ends(client, names)
-    client.assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in ends])
-    heard = time.monotonic()
-    while ends:
-        for record in client.consume(BATCH, BATCH_SECONDS):
-            if record.error() is None:
-                heard = time.monotonic()
-                yield record
-        if time.monotonic() - heard > ANSWER_SECONDS:
-            raise KafkaUnavailable("the dead letters could not be read to their end", certain=True)
-        for at in client.position(client.assignment()):
-            if at.offset >= ends.get((at.topic, at.partition), math.inf):
-                del ends[at.topic, at.partition]
-
-
-def _ends(client: confluent_kafka.Consumer, names: set[str]) -> dict[tuple[str, int], int]:
-    """Where each partition that holds anything ends at this moment."""
-    topics = client.list_topics(timeout=ANSWER_SECONDS).topics
-    ends = {}
-    for name in names & topics.keys():
-        for number in topics[name].partitions:
-            at = TopicPartition(name, number)
-            start, end = client.get_watermark_offsets(at, ANSWER_SECONDS)
-            if end > start:
-                ends[name, number] = end
-    return ends
 
 
 def _letter(record: confluent_kafka.Message) -> DeadLetter:

@@ -1,1 +1,0 @@
-"""Mail that cannot be sent waits on `<topic>.dead` for a person, who may look, replay or drop."""
