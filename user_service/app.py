@@ -22,6 +22,7 @@ from user_service.health.routes import MetricsAccess, health, live, metrics, rea
 from user_service.login.routes import LoginRoutes
 from user_service.oauth.routes import jwks
 from user_service.pages.docs import asset, description, start_script
+from user_service.profile.address_routes import AddressRoutes
 from user_service.profile.password_routes import PasswordRoutes
 from user_service.profile.routes import ProfileRoutes
 from user_service.recovery.routes import RecoveryRoutes
@@ -45,6 +46,7 @@ ROUTES = (
     RecoveryRoutes,
     ProfileRoutes,
     PasswordRoutes,
+    AddressRoutes,
     jwks,
     health,
     live,
@@ -105,6 +107,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "recovery": assembly.recovery,
         "profile": assembly.profile,
         "password_change": assembly.password_change,
+        "address_change": assembly.address_change,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,
         "registry": assembly.registry,

@@ -37,6 +37,7 @@ from user_service.identity.refresh_tokens import RefreshTokens
 from user_service.identity.session_store import SessionRules
 from user_service.identity.upkeep import keep_costs, keep_keys
 from user_service.login.flow import Login
+from user_service.profile.address_change import AddressChange
 from user_service.profile.flow import Profile
 from user_service.profile.password_change import PasswordChange
 from user_service.recovery.flow import Recovery
@@ -91,6 +92,7 @@ class Assembly:
     recovery: Recovery
     profile: Profile
     password_change: PasswordChange
+    address_change: AddressChange
     tokens: AccessTokens
     checkup: Checkup
     registry: CollectorRegistry
@@ -203,6 +205,13 @@ def assemble(settings: Settings) -> Assembly:
         ),
         profile=Profile(db, reauthentication, traces),
         password_change=PasswordChange(db, reauthentication, new_passwords, passwords),
+        address_change=AddressChange(
+            db=db,
+            reauthentication=reauthentication,
+            challenges=challenges("change-email"),
+            mail=mail,
+            limits=limits,
+        ),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,

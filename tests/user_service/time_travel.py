@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import redis
 
 from tests.corner import Corner
@@ -51,3 +54,13 @@ def forget(corner: Corner, key: str) -> None:
     """What an expiry does to a key."""
     with redis.Redis.from_url(corner.redis_url) as connection:
         assert connection.delete(key) == 1
+
+
+@contextmanager
+def copied(corner: Corner, key: str) -> Iterator[None]:
+    """Afterwards the key is again what it was before, as after a failover that lost a second."""
+    with redis.Redis.from_url(corner.redis_url) as connection:
+        content, left = connection.dump(key), connection.pttl(key)
+        assert content is not None
+        yield
+        connection.restore(key, max(left, 1), content, replace=True)

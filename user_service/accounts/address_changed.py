@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from shared.events import EmailChanged
 from shared.log import masked
@@ -13,6 +14,13 @@ from user_service.identity import account_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
+
+
+async def begin_change(tx: Transaction, id: UUID, challenge_id: str, by: Actor) -> str | None:
+    """Let this challenge alone move the account, and return the one before. Under the lock."""
+    before = await account_store.set_address_challenge(tx, id, challenge_id)
+    await audit_store.write(tx, id, "email_change_requested", by)
+    return before
 
 
 async def change_address(tx: Transaction, account: Account, address: str, by: Actor) -> bool:

@@ -7,8 +7,8 @@ from email_validator import EmailNotValidError, validate_email
 from user_service.errors import InvalidFields
 
 
-def canonical_address(typed: str) -> str:
-    """Lower-case ASCII local part and IDNA domain; raises InvalidFields.
+def canonical_address(typed: str, *, field: str = "email") -> str:
+    """Lower-case ASCII local part and IDNA domain; raises InvalidFields about `field`.
 
     Local parts outside ASCII are refused: case mapping has made one person's address into
     another's before (CVE-2019-19844).
@@ -18,5 +18,5 @@ def canonical_address(typed: str) -> str:
             typed, check_deliverability=False, allow_smtputf8=False, strict=True
         )
     except EmailNotValidError as error:
-        raise InvalidFields(email=str(error)) from None
+        raise InvalidFields(**{field: str(error)}) from None
     return f"{parsed.local_part.lower()}@{parsed.ascii_domain.lower()}"
