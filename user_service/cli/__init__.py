@@ -1,0 +1,20 @@
+"""`python -m user_service …`: one module for each group of commands."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from user_service.cli.migration import run_migrate
+from user_service.cli.serving import run_worker, serve
+
+
+@click.group()
+def main() -> None:
+    """Registration, login and the account's whole life: the user service of Gatepost.
+
+    Settings come from environment variables; .env.example lists all of them.
+    """
+
+
+for command in (serve, run_worker, run_migrate):
+    main.add_command(command)

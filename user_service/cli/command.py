@@ -1,0 +1,74 @@
+"""What every command begins and ends with: settings, a database, a table or JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import rich_click as click
+import uvloop
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shared.env import UnsafeSettings
+from shared.kafka import KafkaUnavailable
+from user_service.errors import Refusal, Unavailable
+from user_service.settings import Settings, read_settings
+from user_service.storage.postgres import Database
+
+UNSAFE = 2
+
+T = TypeVar("T")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def settings_or_exit() -> Settings:
+    """The settings; prints what is wrong with them and ends the process with 2."""
+    try:
+        return read_settings()
+    except UnsafeSettings as unsafe:
+        click.echo(unsafe.report(), err=True)
+        sys.exit(UNSAFE)
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """Postgres for as long as a command runs."""
+    db = Database(settings.database)
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; refusals and outages end the process with 1 and a sentence."""
+    try:
+        return uvloop.run(work)
+    except Unavailable as error:
+        reason = error.__cause__ or error
+        raise click.ClickException(f"{error} does not answer: {reason}") from error
+    except Refusal as refusal:
+        raise click.ClickException(refusal.detail) from refusal
+    except KafkaUnavailable as error:
+        raise click.ClickException(f"Kafka does not answer: {error}") from error
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+    """Rows with the same names, as a table for people or as a JSON array; `empty` says there is
+    none."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+    elif not rows:
+        click.echo(empty)
+    else:
+        table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        Console().print(table)
