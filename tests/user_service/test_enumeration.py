@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import httpx
 import msgspec
 import pytest
-from argon2 import PasswordHasher
 
 from shared.events import SendOtp
 from tests.corner import Corner
@@ -23,13 +19,17 @@ from tests.mailroom import Mailroom
 from tests.people import PASSWORD, Person, fresh_address, log_in, member, verify, wrong
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from tests.user_service.telling_apart import (
+    COST,
+    OTHER_COST,
+    Call,
+    accounts_with,
+    addresses,
+    auc_of,
+)
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = 260
-# A cost at which a hash left out would show (4 ms), and one at which old accounts would (12 ms).
-COST = {"ARGON2_MEMORY_KIB": "4096", "ARGON2_TIME": "2"}
-OTHER_COST = {"ARGON2_MEMORY_KIB": "12288", "ARGON2_TIME": "2"}
 VARYING = re.compile(r'"(?:registration_id|request_id)":"[^"]*"')
 
 
@@ -195,59 +195,12 @@ async def test_a_login_is_refused_alike_whatever_is_wrong(
 # -- time ----------------------------------------------------------------------------------------
 
 
-def _auc(left: list[float], right: list[float]) -> float:
-    """The area under the ROC curve of telling left from right by size: 0.5 is a coin."""
-    ranked = sorted([(value, 0) for value in left] + [(value, 1) for value in right])
-    ranks = sum(place for place, (_, side) in enumerate(ranked, 1) if side)
-    n, m = len(right), len(left)
-    return (ranks - n * (n + 1) / 2) / (n * m)
-
-
-Call = Callable[[str], Awaitable[httpx.Response]]
-
-
-async def _timed(call: Call, known: list[str], unknown: list[str], status: int) -> float:
-    """Interleaved, in a random order within each round; the AUC of known against unknown."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for pair in zip(known, unknown, strict=True):
-        for side in secrets.choice([(0, 1), (1, 0)]):
-            began = time.perf_counter()
-            answer = await call(pair[side])
-            times[side].append(time.perf_counter() - began)
-            assert answer.status_code == status, answer.text
-    return _auc(*times)
-
-
 @pytest.fixture
 def own(worker_id: str) -> Iterator[Corner]:
     """A database of its own: dummy hashes cost what all accounts in it cost."""
     number = int(re.sub(r"\D", "", worker_id) or 0)
     with Corner.made(f"timing{8 + number}") as corner:
         yield corner
-
-
-async def _accounts(corner: Corner, addresses: list[str], costs: list[dict[str, str]]) -> None:
-    """Accounts with these addresses, whose hashes cost `costs` in turn."""
-    hashes = [
-        PasswordHasher(int(cost["ARGON2_TIME"]), int(cost["ARGON2_MEMORY_KIB"]), 1).hash("x" * 20)
-        for cost in costs
-    ]
-    rows = [
-        (uuid.uuid4(), address, "Ann", hashes[number % len(hashes)])
-        for number, address in enumerate(addresses)
-    ]
-    connection = await asyncpg.connect(corner.database_url)
-    await connection.executemany(
-        "INSERT INTO accounts (id, email, name, password_hash, version) VALUES ($1, $2, $3, $4, 1)",
-        rows,
-    )
-    await connection.execute("ANALYZE accounts")
-    await connection.close()
-
-
-def _addresses(what: str) -> list[str]:
-    # Fixed, because which dummy an unknown name gets is decided by the name.
-    return [f"{what}-{number:04}@example.org" for number in range(ROUNDS)]
 
 
 @asynccontextmanager
@@ -264,22 +217,22 @@ async def _logins(service: ServiceProcess) -> AsyncIterator[Call]:
 
 
 async def test_time_does_not_tell_a_known_from_an_unknown_name_at_login(own: Corner) -> None:
-    known, unknown = _addresses("known"), _addresses("guess")
-    await _accounts(own, known, [COST])
+    known, unknown = addresses("known"), addresses("guess")
+    await accounts_with(own, known, [COST])
     with ServiceProcess.started(own.variables, **UNLIMITED, **COST) as service:
         await _dummies_follow()
         async with _logins(service) as log_in_as:
-            auc = await _timed(log_in_as, known, unknown, 401)
+            auc = await auc_of(log_in_as, known, unknown, 401)
     assert 0.40 <= auc <= 0.60
 
 
 async def test_time_does_not_tell_accounts_hashed_at_another_cost(own: Corner) -> None:
-    known, unknown = _addresses("known"), _addresses("guess")
-    await _accounts(own, known, [COST, OTHER_COST])
+    known, unknown = addresses("known"), addresses("guess")
+    await accounts_with(own, known, [COST, OTHER_COST])
     with ServiceProcess.started(own.variables, **UNLIMITED, **COST) as service:
         await _dummies_follow()
         async with _logins(service) as log_in_as:
-            auc = await _timed(log_in_as, known, unknown, 401)
+            auc = await auc_of(log_in_as, known, unknown, 401)
     assert 0.40 <= auc <= 0.60
 
 
@@ -289,8 +242,8 @@ async def _dummies_follow() -> None:
 
 
 async def test_time_does_not_tell_a_taken_from_a_free_address_at_register(own: Corner) -> None:
-    taken, free = _addresses("known"), _addresses("guess")
-    await _accounts(own, taken, [COST])
+    taken, free = addresses("known"), addresses("guess")
+    await accounts_with(own, taken, [COST])
     with ServiceProcess.started(own.variables, **UNLIMITED) as service:
         async with service.client() as client:
 
@@ -301,7 +254,7 @@ async def test_time_does_not_tell_a_taken_from_a_free_address_at_register(own: C
 
             for _ in range(20):
                 await registers(fresh_address())
-            auc = await _timed(registers, taken, free, 202)
+            auc = await auc_of(registers, taken, free, 202)
     assert 0.40 <= auc <= 0.60
 
 
