@@ -19,10 +19,18 @@ from tests.unlimited import UNLIMITED
 pytestmark = pytest.mark.anyio
 
 LARGEST_BODY = 16 * 1024
-REGISTER, RESEND, VERIFY, LOGIN = (
-    f"/api/auth/{name}" for name in ("register", "resend-otp", "verify-otp", "login")
+REGISTER, RESEND, VERIFY, LOGIN, RECOVER, RESET = (
+    f"/api/auth/{name}"
+    for name in (
+        "register",
+        "resend-otp",
+        "verify-otp",
+        "login",
+        "password-recovery",
+        "reset-password",
+    )
 )
-POSTS = (REGISTER, RESEND, VERIFY, LOGIN)
+POSTS = (REGISTER, RESEND, VERIFY, LOGIN, RECOVER, RESET)
 JSON = {"content-type": "application/json"}
 ID = "r" * 32
 VALID: dict[str, dict[str, Any]] = {
@@ -35,6 +43,13 @@ VALID: dict[str, dict[str, Any]] = {
     RESEND: {"registration_id": ID},
     VERIFY: {"email": "hostile@example.org", "otp": "123456", "registration_id": ID},
     LOGIN: {"email": "hostile@example.org", "password": "plum kettle orbit"},
+    RECOVER: {"email": "hostile@example.org"},
+    RESET: {
+        "email": "hostile@example.org",
+        "otp": "123456",
+        "recovery_id": ID,
+        "new_password": "plum kettle orbit",
+    },
 }
 OF_OTHER_TYPES: list[Any] = [123456, 0, 1.5, True, False, [], ["123456"], {}, {"a": "b"}]
 FIELDS = [(path, field) for path, body in VALID.items() for field in body]
@@ -162,7 +177,7 @@ async def test_a_lone_surrogate_is_refused_in_every_field(
             assert answer.status_code == 400, text
 
 
-@pytest.mark.parametrize(("path", "field"), [pair for pair in FIELDS if pair[1] != "password"])
+@pytest.mark.parametrize(("path", "field"), [pair for pair in FIELDS if "password" not in pair[1]])
 async def test_a_nul_is_refused_in_every_field_that_reaches_postgres(
     unlimited: ServiceProcess, path: str, field: str
 ) -> None:
