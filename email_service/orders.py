@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +18,7 @@ from shared.topics import SEND_OTP
 NOTICE_SECONDS = 24 * 60 * 60
 # Not a judgement of addresses: it keeps anything that a mail header could be broken with out.
 ADDRESS = re.compile(r"[!-~]{1,64}@[a-z0-9.-]{1,253}", re.IGNORECASE)
+LONGEST_FACT = 300
 NOT_IN_ADDRESS = re.compile(r'[<>()\[\],;:\\"]')
 
 _otp_decoder = msgspec.json.Decoder(SendOtp)
@@ -50,15 +52,27 @@ class Order(Struct, frozen=True):
         return self.event.purpose if isinstance(self.event, SendOtp) else None
 
     def facts(self, keys: OtpKeys) -> dict[str, str]:
-        """What fills the template: the code, derived anew each time; raises UnknownOtpKey."""
+        """What fills the template; codes and links are derived anew each time.
+
+        Raises UnknownOtpKey.
+        """
         if isinstance(self.event, SendNotice):
-            return self.event.facts
-        event = self.event
-        code = keys.code(
-            event.kid, event.purpose, event.challenge_id, event.sequence, event.address
-        )
-        minutes = max(1, round((event.expires_at - event.issued_at) / 60_000))
-        return {"code": code, "minutes": str(minutes)}
+            return self.event.facts | {"when": _in_words(self.event.occurred_at)}
+        return _proofs(self.event, keys)
+
+
+def _proofs(event: SendOtp, keys: OtpKeys) -> dict[str, str]:
+    challenge = (event.kid, event.purpose, event.challenge_id, event.sequence, event.address)
+    minutes = max(1, round((event.expires_at - event.issued_at) / 60_000))
+    facts = {"code": keys.code(*challenge), "minutes": str(minutes)}
+    if event.purpose == "recover":
+        facts["link_token"] = keys.link_token(*challenge)
+    return facts
+
+
+def _in_words(at: datetime) -> str:
+    """`21 November 2026, 05:09 UTC`: no reader's time zone is known."""
+    return f"{at.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
 
 
 def read_order(message: Message) -> Order:
@@ -79,10 +93,20 @@ def read_order(message: Message) -> Order:
     return order
 
 
+def _is_harmless(fact: str) -> bool:
+    """Whether a fact can stand in a sentence: one short line, no hidden turn of it, no link.
+
+    Ours always can. It is what a mail of ours would be abused for by whoever else could produce.
+    """
+    return len(fact) <= LONGEST_FACT and fact.isprintable() and "//" not in fact
+
+
 def _otp_order(event_id: str, event: SendOtp) -> Order:
     return Order(event_id, event, event.issued_at / 1000, event.expires_at / 1000)
 
 
 def _notice_order(event_id: str, event: SendNotice) -> Order:
+    if not all(_is_harmless(fact) for fact in event.facts.values()):
+        raise Malformed("a fact cannot be put into a mail")
     asked_at = event.occurred_at.timestamp()
     return Order(event_id, event, asked_at, asked_at + NOTICE_SECONDS)

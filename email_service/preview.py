@@ -8,7 +8,15 @@ from pathlib import Path
 from email_service.render import EMAILS, Rendered, Renderer
 from email_service.settings import Brand
 
-SAMPLE_FACTS = {"code": "042917", "minutes": "10"}
+SAMPLE_FACTS = {
+    "code": "042917",
+    "minutes": "10",
+    "link_token": "ZBy5e1K7dWc0s4nQ2hUvXgTj.mM3rJ8yLq0aFvE5tOeX7iRw2bNcH9kDz6uPsGl4xYQ1",
+    "when": "21 November 2026, 05:09 UTC",
+    "new_address": "a***@example.org",
+    "where": "2001:db8:3c4d:15:a1b2:c3d4:e5f6:7890",
+    "device": "Firefox on Linux",
+}
 
 INDEX = """<!doctype html>
 <html lang="en">
@@ -20,7 +28,7 @@ INDEX = """<!doctype html>
   body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }}
   section {{ margin-bottom: 3rem; }}
   .views {{ display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }}
-  iframe {{ border: 1px solid #8884; border-radius: 8px; height: 640px; max-width: 100%; }}
+  iframe {{ border: 1px solid #8884; border-radius: 8px; height: 760px; max-width: 100%; }}
   pre {{ border: 1px solid #8884; border-radius: 8px; padding: 1rem; white-space: pre-wrap; }}
 </style>
 <h1>Mail previews</h1>

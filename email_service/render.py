@@ -21,10 +21,19 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 EmailKey = tuple[str, Purpose | None]
 
-# Every mail that can be asked for, with the facts that its templates take.
+# Every mail that can be asked for, with the facts that its templates take. A key with a purpose
+# has its folder below that of the email.
 EMAILS: dict[EmailKey, tuple[str, ...]] = {
     ("one-time-code", "register"): ("code", "minutes"),
+    ("one-time-code", "recover"): ("code", "minutes", "link_token"),
+    ("one-time-code", "change-email"): ("code", "minutes"),
     ("address-taken", "register"): (),
+    ("address-taken", "change-email"): (),
+    ("account-deleted", None): ("when",),
+    ("email-changed", None): ("when", "new_address"),
+    ("new-sign-in", None): ("when", "where", "device"),
+    ("password-changed", None): ("when",),
+    ("password-reset-required", None): ("when",),
 }
 
 
@@ -78,13 +87,13 @@ class Renderer:
         )
 
     def _load(self, key: EmailKey, facts: tuple[str, ...]) -> EmailTemplate:
-        email, purpose = key
+        folder = "/".join(part for part in key if part)
         # In the first rendering each fact stands for itself, to be filled in the second.
         known = {name: Markup(f"{{{{ {name} }}}}") for name in facts}  # noqa: S704
-        context = {"brand": self._brand, "purpose": purpose, **known}
-        subject = self._plain.get_template(f"{email}/subject.txt").render(context)
-        text = self._plain.get_template(f"{email}/body.txt").render(context)
-        html = self._html.get_template(f"{email}/body.html").render(context, subject=subject)
+        context = {"brand": self._brand, **known}
+        subject = self._plain.get_template(f"{folder}/subject.txt").render(context)
+        text = self._plain.get_template(f"{folder}/body.txt").render(context)
+        html = self._html.get_template(f"{folder}/body.html").render(context, subject=subject)
         return EmailTemplate(
             facts=facts,
             subject=self._plain.from_string(subject.strip()),

@@ -32,12 +32,17 @@ CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 
 
 class Brand(Struct, frozen=True):
-    """How the mails look and whom they speak for. `color` is `#rrggbb`; the rest may be empty."""
+    """How the mails look, whom they speak for, and where they lead.
+
+    `color` is `#rrggbb`; of the rest all but the name may be empty. Without a `password_reset_url`
+    reset mails hold the code only.
+    """
 
     name: str
     color: str
     url: str
     support_email: str
+    password_reset_url: str
 
     @property
     def text_on_color(self) -> str:
@@ -52,6 +57,7 @@ class Brand(Struct, frozen=True):
             color=env.text("PRODUCT_COLOR", "#2f5d50"),
             url=env.text("PRODUCT_URL", ""),
             support_email=_address(env, "SUPPORT_EMAIL", ""),
+            password_reset_url=_password_reset_url(env),
         )
         # Braces would be read as template syntax.
         if re.search(rf"[{{}}<>{CONTROL}]", brand.name) or len(brand.name) > 60:
@@ -130,7 +136,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     sender: SenderName
     sendgrid: SendGridAccount | None
     smtp: SmtpServer | None
-    password_reset_url: str  # empty: reset mails hold the code only
     concurrency: int
     probe_host: str
     probe_port: int
@@ -153,7 +158,6 @@ def read_settings(variables: Mapping[str, str] = os.environ) -> Settings:
         sender=sender,
         sendgrid=SendGridAccount.read(env) if sender == "sendgrid" else None,
         smtp=SmtpServer.read(env) if sender == "smtp" else None,
-        password_reset_url=_password_reset_url(env),
         concurrency=env.integer("EMAIL_CONCURRENCY", 100, least=1, most=5000),
         probe_host=env.text("EMAIL_PROBE_HOST", "127.0.0.1"),
         probe_port=env.integer("EMAIL_PROBE_PORT", 3001, least=0, most=65535),

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shared import topics
 from shared.codes import Purpose
-from shared.emails import NoticeEmail, OtpEmail
+from shared.emails import OtpEmail
 from shared.topics import Topic
 
 SOURCE = "gatepost/user-service"
@@ -47,7 +47,8 @@ class SendNotice(Struct, frozen=True, kw_only=True):
     """
 
     version: int = 1
-    email: NoticeEmail
+    # A NoticeEmail, but one that an older email service does not know yet is no broken event.
+    email: str
     address: str
     occurred_at: datetime
     user_id: str | None = None

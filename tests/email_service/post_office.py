@@ -9,9 +9,10 @@ import re
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from msgspec import Struct
 from dev_stack.mail_stand_in import MailStandIn, MailView
 from shared.codes import OtpKeys
 from shared.dead_letters.reading import DeadLetter, DeadLetters
-from shared.events import Headers, SendOtp, encode, headers, new_id
+from shared.events import Headers, SendNotice, SendOtp, encode, headers, new_id
 from shared.kafka import KafkaConnection, Producer
-from shared.topics import MAIL, SEND_OTP
+from shared.topics import MAIL, SEND_NOTICE, SEND_OTP
 from tests.service_process import free_port
 
 KEY = "SG.the-right-key"
@@ -33,11 +34,12 @@ START_SECONDS = 20.0
 
 
 class Asked(Struct, frozen=True):
-    """One mail that was asked for, with the code that it should hold."""
+    """One mail that was asked for, with the code and the link token that it should hold."""
 
     event_id: str
     event: SendOtp
     code: str
+    link_token: str
 
 
 @dataclass
@@ -122,13 +124,33 @@ class PostOffice:
         )
         event_id = event_id or new_id()
         await self.produce(encode(event), headers(event_id, "send-otp"), key=event.challenge_id)
-        code = OtpKeys.parse((OTP_KEYS,)).code(
-            "k1", event.purpose, event.challenge_id, event.sequence, event.address
-        )
-        return Asked(event_id, event, code)
+        keys = OtpKeys.parse((OTP_KEYS,))
+        challenge = ("k1", event.purpose, event.challenge_id, event.sequence, event.address)
+        return Asked(event_id, event, keys.code(*challenge), keys.link_token(*challenge))
 
     async def ask_many(self, addresses: list[str], **fields: Any) -> list[Asked]:
         return await asyncio.gather(*(self.ask(address, **fields) for address in addresses))
+
+    async def tell(
+        self,
+        email: str,
+        address: str,
+        facts: Mapping[str, str] = {},
+        *,
+        ago: float = 0,
+        event_id: str | None = None,
+    ) -> str:
+        """Produce one `send-notice` event of `ago` seconds ago, and return its id."""
+        occurred_at = datetime.now(UTC) - timedelta(seconds=ago)
+        event = SendNotice(email=email, address=address, occurred_at=occurred_at, facts={**facts})
+        event_id = event_id or new_id()
+        await self.produce(
+            encode(event),
+            headers(event_id, SEND_NOTICE.name),
+            key=address,
+            topic=SEND_NOTICE.name,
+        )
+        return event_id
 
     async def produce(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from shared.events import SendNotice, UserDeleted
+from shared.events import UserDeleted
+from user_service.accounts.notices import notice
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
@@ -20,13 +21,12 @@ async def delete_account(tx: Transaction, account: Account, by: Actor) -> str | 
     Returns the challenge of a change of address that was begun, for `Traces`.
     """
     await end_sessions(tx, account.id, by)
-    now = datetime.now(UTC)
     event = UserDeleted(
         user_id=str(account.id),
         account_version=await account_store.advance(tx, account.id),
-        deleted_at=now,
+        deleted_at=datetime.now(UTC),
     )
-    farewell = SendNotice(email="account-deleted", address=account.email, occurred_at=now)
+    farewell = notice("account-deleted", None, account.email)
     await outbox_store.put(tx, account.id, event, farewell)
     await outbox_store.erase(tx, account.id)
     await audit_store.write(tx, account.id, "deleted", by)

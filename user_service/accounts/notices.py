@@ -9,12 +9,12 @@ from shared.emails import NoticeEmail
 from shared.events import SendNotice
 
 
-def notice(email: NoticeEmail, user_id: UUID, address: str, **facts: str) -> SendNotice:
-    """The request for a mail; `facts` fill its template."""
+def notice(email: NoticeEmail, user_id: UUID | None, address: str, **facts: str) -> SendNotice:
+    """The request for a mail; `facts` fill its template. Without `user_id` the account is gone."""
     return SendNotice(
         email=email,
         address=address,
         occurred_at=datetime.now(UTC),
-        user_id=str(user_id),
+        user_id=str(user_id) if user_id else None,
         facts=facts,
     )
