@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-SIX_DIGITS = re.compile(r"(?<!\d)\d{6}(?!\d)")
+# Not those that happen to stand inside of a link.
+SIX_DIGITS = re.compile(r"(?<![\w.@#=/-])\d{6}(?![\w/-])")
 
 
 class Mail(Struct, frozen=True):

@@ -72,7 +72,8 @@ class MailboxApi:
     async def show_html(self, request: web.Request) -> web.Response:
         view = MailView.of(self._mail(request))
         return web.Response(
-            text=view.html,
+            # In the frame itself, the page's policy would let no link of the mail lead anywhere.
+            text=view.html.replace("<head>", '<head><base target="_blank">', 1),
             content_type="text/html",
             charset="utf-8",
             headers={"Content-Security-Policy": MAIL_POLICY, "Referrer-Policy": "no-referrer"},

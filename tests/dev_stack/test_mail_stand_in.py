@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dev_stack.mail_stand_in import Fault, MailStandIn
+from dev_stack.mail_stand_in import Fault, MailStandIn, MailView
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +100,24 @@ async def test_body_of_another_shape_is_400(
 ) -> None:
     async with post(http, sendgrid, body) as answer:
         assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Your code is 123456.", "123456"),
+        ("https://a.example/reset#token=x-654321-y.z_654321\n\n    123456\n", "123456"),
+        ("https://a.example/654321/reset#token=654321.z", None),
+        ("It is now b***@654321.example.", None),
+        ("1234567", None),
+    ],
+)
+async def test_digits_inside_of_a_link_are_no_code(
+    sendgrid: MailStandIn, http: aiohttp.ClientSession, text: str, code: str | None
+) -> None:
+    content = {"content": [{"type": "text/plain", "value": text}]}
+    await post(http, sendgrid, mail_to("ada@example.org") | content)
+    assert MailView.of(sendgrid.mailbox.newest()[0]).code == code
 
 
 async def test_template_needs_neither_subject_nor_content(

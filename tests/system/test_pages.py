@@ -55,22 +55,44 @@ async def test_the_docs_page_shows_every_operation_with_scripts_of_this_server_o
     assert watched.errors == []
 
 
-async def test_the_mailbox_page_shows_a_mail_with_its_code(watched: Watched) -> None:
+async def put_mail(sendgrid: MailStandIn, subject: str, text: str, html: str) -> None:
     mail = {
         "personalizations": [{"to": [{"email": "ann@example.org"}]}],
         "from": {"email": "no-reply@gatepost.example"},
-        "subject": "Your code <b>is</b> here",
-        "content": [
-            {"type": "text/plain", "value": "Your code: 204518"},
-            {"type": "text/html", "value": "<p>Your code: 204518<script>alert(1)</script></p>"},
-        ],
+        "subject": subject,
+        "content": [{"type": "text/plain", "value": text}, {"type": "text/html", "value": html}],
     }
+    headers = {"authorization": "Bearer SG.key"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        answer = await session.post(f"{sendgrid.url}/v3/mail/send", json=mail)
+        assert answer.status == 202
+
+
+async def test_the_mailbox_page_shows_a_mail_with_its_code(watched: Watched) -> None:
+    subject = "Your code <b>is</b> here"
+    html = "<p>Your code: 204518<script>alert(1)</script></p>"
     async with MailStandIn(key="SG.key") as sendgrid:
-        headers = {"authorization": "Bearer SG.key"}
-        async with aiohttp.ClientSession(headers=headers) as session:
-            answer = await session.post(f"{sendgrid.url}/v3/mail/send", json=mail)
-            assert answer.status == 202
+        await put_mail(sendgrid, subject, "Your code: 204518", html)
         await watched.page.goto(sendgrid.url)
-        await watched.page.get_by_text("Your code <b>is</b> here").first.click()
+        await watched.page.get_by_text(subject).first.click()
         await watched.page.get_by_text("204518").first.wait_for()
     assert watched.hosts <= {urlsplit(sendgrid.url).hostname, None}
+
+
+async def test_links_of_a_mail_open_beside_the_mailbox_page(watched: Watched) -> None:
+    """In both views, with the fragment that a reset link carries its token in."""
+    async with MailStandIn(key="SG.key") as sendgrid:
+        link = f"{sendgrid.url}/reset#token=id.mac"
+        html = f'<!doctype html><html><head></head><body><a href="{link}">Set it</a></body></html>'
+        await put_mail(sendgrid, "Set a new password", f"Set it here:\n\n    {link}\n", html)
+        await watched.page.goto(sendgrid.url)
+        await watched.page.get_by_text("Set a new password").first.click()
+
+        async with watched.page.expect_popup() as opened:
+            await watched.page.frame_locator("#html").get_by_text("Set it").click()
+        assert (await opened.value).url == link
+
+        await watched.page.get_by_role("tab", name="Text").click()
+        async with watched.page.expect_popup() as opened:
+            await watched.page.locator("#text").get_by_text(link).click()
+        assert (await opened.value).url == link

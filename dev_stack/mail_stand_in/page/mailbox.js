@@ -107,9 +107,19 @@ function renderMail() {
   element("code").querySelector("output").textContent = shown.code ?? "";
   element("code").querySelector("button").textContent = "Copy";
   element("html").src = `/mails/${encodeURIComponent(shown.id)}.html`;
-  element("text").textContent = shown.text || "This mail has no text part.";
+  element("text").replaceChildren(...linked(shown.text || "This mail has no text part."));
   element("request").textContent = JSON.stringify(shown.request, null, 2);
   show(shown.html ? view : "text");
+}
+
+// What looks like a link becomes one, and everything else stays text.
+function linked(text) {
+  return text.split(/(https?:\/\/\S+)/).map((part, index) => (index % 2 ? linkTo(part) : part));
+}
+
+function linkTo(url) {
+  const link = make("a", url);
+  return Object.assign(link, { href: url, target: "_blank", rel: "noreferrer" });
 }
 
 function show(chosen) {
