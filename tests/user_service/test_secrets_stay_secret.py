@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+import httpx
 import pytest
 import redis
 from msgspec import Struct
@@ -20,6 +21,7 @@ from msgspec import Struct
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, log_in, register, verify, wrong
+from tests.recoveries import recover, reset, reset_by_link
 from tests.service_process import ServiceProcess, free_port
 from tests.unlimited import UNLIMITED
 
@@ -34,11 +36,13 @@ class Secrets(Struct):
 
     passwords: list[str] = []
     codes: list[tuple[str, str]] = []  # with the registration that each belongs to
+    recoveries: list[tuple[str, str]] = []
     tokens: list[str] = []
 
 
 async def _live(service: ServiceProcess, mailroom: Mailroom) -> Secrets:
-    """Register, mistype, verify, mistype, log in, read the profile; some never verify."""
+    """Register, mistype, verify, mistype, log in, read the profile; some never verify, and some
+    forget their passwords."""
     known = Secrets()
     async with service.client() as client:
         for number in range(PEOPLE):
@@ -61,7 +65,28 @@ async def _live(service: ServiceProcess, mailroom: Mailroom) -> Secrets:
             await client.get("/v1/me", params={"token": token, "password": person.password})
             await client.post(f"/api/auth/{person.password}", json={person.password: code})
             await client.post("/api/auth/login", content=f'{{"password":"{person.password}"')
+            if number % 5 == 0:
+                await _forget(client, mailroom, person, known)
     return known
+
+
+async def _forget(
+    client: httpx.AsyncClient, mailroom: Mailroom, person: Person, known: Secrets
+) -> None:
+    """Ask for a new password twice, and set it once by the code and once by the link."""
+    for by_link in (False, True):
+        id = await recover(client, person)
+        code, token = mailroom.code(id), mailroom.link_token(id)
+        new = f"New-{secrets.token_hex(12)}"
+        if by_link:
+            await client.get("/reset", params={"token": token})
+            answer = await reset_by_link(client, person, token, new)
+        else:
+            answer = await reset(client, person, id, code, new)
+        assert answer.status_code == 200, answer.text
+        known.passwords.append(new)
+        known.recoveries.append((id, code))
+        known.tokens.append(token)
 
 
 def _topics(corner: Corner) -> bytes:
@@ -174,13 +199,15 @@ async def test_no_secret_stands_anywhere_in_plaintext(
     assert dumps["postgres"].count(b"$argon2id$") >= PEOPLE * 4 // 5
     assert b"user_logged_in" in dumps["kafka"]
     assert dumps["log"].count(b'"path":"/api/auth/login"') >= PEOPLE
-    assert (len(known.passwords), len(known.tokens)) == (90, 40)
+    assert all(id.encode() in dumps["redis"] for id, _ in known.recoveries)
+    assert (len(known.passwords), len(known.tokens)) == (110, 60)
+    codes = known.codes + known.recoveries
     for place, dump in dumps.items():
         assert not [secret for secret in known.passwords if _found(secret, dump)], place
         assert not [token for token in known.tokens if _found(token, dump)], place
         # A token without its signature is a claim, but its signature is the secret.
         assert not [t for t in known.tokens if t.rsplit(".", 1)[1].encode() in dump], place
-        assert not [id for id, code in known.codes if _code_beside(id, code, dump)], place
+        assert not [id for id, code in codes if _code_beside(id, code, dump)], place
     for line in dumps["log"].splitlines():
         assert b"@example.org" not in line
 
