@@ -113,6 +113,9 @@ class AccessTokens:
                 leeway=CLOCK_SKEW_SECONDS,
                 options={"require": REQUIRED, "strict_aud": True},
             )
+            # PyJWT would take a text or a fraction as well; other readers of our tokens may not.
+            if type(claims["exp"]) is not int:
+                raise TokenRejected
             return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))
         except MALFORMED:
             raise TokenRejected from None
