@@ -16,6 +16,7 @@ from litestar.types import ASGIApp
 
 from shared.log import configure_log
 from user_service import __version__
+from user_service.admin.routes import AdminRoutes
 from user_service.assembly import Assembly, assemble
 from user_service.errors import Refusal
 from user_service.health.routes import MetricsAccess, health, live, metrics, ready
@@ -47,6 +48,7 @@ ROUTES = (
     ProfileRoutes,
     PasswordRoutes,
     AddressRoutes,
+    AdminRoutes,
     jwks,
     health,
     live,
@@ -108,6 +110,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "profile": assembly.profile,
         "password_change": assembly.password_change,
         "address_change": assembly.address_change,
+        "administration": assembly.administration,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,
         "registry": assembly.registry,

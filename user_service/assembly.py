@@ -17,6 +17,7 @@ from shared.kafka import Producer
 from shared.topics import SEND_OTP
 from user_service.accounts.reauthentication import Reauthentication
 from user_service.accounts.traces import Traces
+from user_service.admin.flow import Administration
 from user_service.health.checkup import Checkup
 from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.breached_passwords import BreachedPasswords
@@ -93,6 +94,7 @@ class Assembly:
     profile: Profile
     password_change: PasswordChange
     address_change: AddressChange
+    administration: Administration
     tokens: AccessTokens
     checkup: Checkup
     registry: CollectorRegistry
@@ -212,6 +214,7 @@ def assemble(settings: Settings) -> Assembly:
             mail=mail,
             limits=limits,
         ),
+        administration=Administration(db, traces),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, plan_for_these_arguments
 
 ActorKind = Literal["self", "admin", "operator", "service", "system"]
 Outcome = Literal["done", "refused"]
@@ -29,6 +29,9 @@ Action = Literal[
     "enabled",
     "role_changed",
     "deleted",
+    # What administrators look at is written too: it says where a person lives and works.
+    "inspected",
+    "audit_read",
 ]
 
 
@@ -63,6 +66,14 @@ class Entry(Struct, frozen=True):
     detail: str
 
 
+NEWEST = """
+    SELECT id, at, account_id, actor, actor_id, action, outcome, host(address), detail
+    FROM audit
+    WHERE ($1::uuid IS NULL OR account_id = $1) AND ($2::bigint IS NULL OR id < $2)
+    ORDER BY id DESC LIMIT $3
+"""
+
+
 async def write(
     tx: Transaction,
     account_id: UUID | None,
@@ -89,20 +100,11 @@ async def write(
 
 
 async def newest(
-    connection: Connection, *, account_id: UUID | None, before: int | None, most: int
+    tx: Transaction, *, account_id: UUID | None, before: int | None, most: int
 ) -> list[Entry]:
     """Entries from the newest down, of one account or of all, with ids below `before`."""
-    rows = await connection.fetch(
-        """
-        SELECT id, at, account_id, actor, actor_id, action, outcome, host(address), detail
-        FROM audit
-        WHERE ($1::uuid IS NULL OR account_id = $1) AND ($2::bigint IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
-        """,
-        account_id,
-        before,
-        most,
-    )
+    await plan_for_these_arguments(tx)
+    rows = await tx.fetch(NEWEST, account_id, before, most)
     return [Entry(*row) for row in rows]
 
 

@@ -17,6 +17,8 @@ CREATE INDEX claimed_usernames_by_account ON claimed_usernames (account_id);
 CREATE INDEX accounts_by_email_prefix ON accounts (email text_pattern_ops);
 CREATE INDEX accounts_by_username_prefix ON accounts (username text_pattern_ops);
 CREATE INDEX accounts_by_age ON accounts (created_at, id);
+CREATE INDEX accounts_disabled ON accounts (created_at, id) WHERE status = 'disabled';
+CREATE INDEX accounts_admins ON accounts (created_at, id) WHERE role = 'admin';
 
 -- A verification that is repeated after its account was deleted must not bring it back.
 CREATE TABLE deleted_accounts (

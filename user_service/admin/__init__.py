@@ -1,0 +1,1 @@
+"""What administrators see and do, by HTTP and on the command line."""

@@ -1,0 +1,136 @@
+"""The shapes that administrators' answers have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from user_service.admin import questions
+from user_service.admin.flow import Inspection
+from user_service.audit.audit_store import Action, ActorKind, Entry, Outcome
+from user_service.identity.account_store import Role, Status
+from user_service.identity.directory_store import Member
+from user_service.identity.session_store import Session
+
+
+class AdminUser(Struct, frozen=True):
+    """An account as administrators see it; without a password its owner must set one first."""
+
+    id: UUID
+    name: str
+    email: str
+    username: str | None
+    created_at: datetime
+    status: Status
+    role: Role
+    has_password: bool
+
+    @classmethod
+    def of(cls, member: Member) -> AdminUser:
+        account = member.account
+        return cls(
+            account.id,
+            account.name,
+            account.email,
+            account.username,
+            account.created_at,
+            member.status,
+            member.role,
+            member.has_password,
+        )
+
+
+class AdminUserData(Struct, frozen=True):
+    user: AdminUser
+
+
+class UserPage(Struct, frozen=True):
+    """`next` is sent back as `after` for the page that follows; null at the end."""
+
+    users: list[AdminUser]
+    next: str | None
+
+    @classmethod
+    def of(cls, members: list[Member], limit: int) -> UserPage:
+        full = len(members) == limit
+        return cls(
+            [AdminUser.of(member) for member in members],
+            questions.cursor_at(members[-1]) if full else None,
+        )
+
+
+class LiveSession(Struct, frozen=True):
+    """`device` is the User-Agent it was opened with."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    device: str
+
+    @classmethod
+    def of(cls, session: Session) -> LiveSession:
+        return cls(
+            session.id,
+            session.created_at,
+            session.last_used_at,
+            session.expires_at,
+            session.address,
+            session.user_agent,
+        )
+
+
+class AuditEntry(Struct, frozen=True):
+    """Who did what to which account, from where.
+
+    `actor_id` is an admin's account, or what an operator or a service is called. `account_id` is
+    null when nobody had the address that was named.
+    """
+
+    id: int
+    at: datetime
+    account_id: UUID | None
+    actor: ActorKind
+    actor_id: str | None
+    action: Action
+    outcome: Outcome
+    address: str | None
+    detail: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> AuditEntry:
+        return cls(*(getattr(entry, name) for name in cls.__struct_fields__))
+
+
+class AuditPage(Struct, frozen=True):
+    """`next` is sent back as `after` for the page that follows; null at the end."""
+
+    entries: list[AuditEntry]
+    next: str | None
+
+    @classmethod
+    def of(cls, entries: list[Entry], limit: int) -> AuditPage:
+        full = len(entries) == limit
+        return cls(
+            [AuditEntry.of(entry) for entry in entries],
+            questions.cursor_of_entry(entries[-1]) if full else None,
+        )
+
+
+class InspectedUser(Struct, frozen=True):
+    """`sessions` are the live ones, `audit` the last entries about the account; newest first."""
+
+    user: AdminUser
+    sessions: list[LiveSession]
+    audit: list[AuditEntry]
+
+    @classmethod
+    def of(cls, inspection: Inspection) -> InspectedUser:
+        return cls(
+            AdminUser.of(inspection.member),
+            [LiveSession.of(session) for session in inspection.sessions],
+            [AuditEntry.of(entry) for entry in inspection.recent],
+        )
