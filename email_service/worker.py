@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 from contextlib import AsyncExitStack
 
 import structlog
@@ -21,14 +19,12 @@ from email_service.senders.sender import Sender
 from email_service.senders.sendgrid_api import SendGrid
 from email_service.senders.smtp import Smtp
 from email_service.settings import Settings
-from shared.kafka import Consumer, KafkaUnavailable, Producer
+from shared.kafka import Consumer, KafkaUnavailable, Producer, consume_until
 from shared.probe import Probe
+from shared.stopping import stop_on_signals
 from shared.topics import MAIL
 
 GROUP = "email-service"
-DRAIN_SECONDS = 10.5
-# Brokers that hang could hold the last commit for a minute.
-FAREWELL_SECONDS = 3.0
 FLUSH_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -60,7 +56,7 @@ async def run(settings: Settings) -> None:
             probe.serve(settings.probe_host, settings.probe_port)
         )
         log.info("started", sender=settings.sender, probe_port=port)
-        farewell = await _consume(consumer)
+        farewell = await consume_until(stop_on_signals(), consumer)
     if not farewell:
         # The thread that still waits for hung brokers would hold every further step.
         os._exit(0)
@@ -72,31 +68,6 @@ def open_sender(settings: Settings) -> Sender:
     if settings.smtp:
         return Smtp(settings.smtp, settings.originator)
     return Console()
-
-
-async def _consume(consumer: Consumer) -> bool:
-    """Returns whether the group could be left in good order."""
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-
-    consuming = asyncio.create_task(consumer.run())
-    asked = asyncio.create_task(stopping.wait())
-    await asyncio.wait({consuming, asked}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    consumer.stop()
-    log.info("stopping", in_flight=consumer.undecided)
-    drained_by = loop.time() + DRAIN_SECONDS
-    while consumer.undecided and not consuming.done() and loop.time() < drained_by:
-        await asyncio.wait({consuming}, timeout=0.05)
-    await asyncio.wait({consuming}, timeout=FAREWELL_SECONDS)
-    if not consuming.done():
-        log.warning("left_without_farewell", undecided=consumer.undecided)
-        return False
-    await consuming
-    log.info("stopped")
-    return True
 
 
 def _probe(settings: Settings, delivery: Delivery, consumer: Consumer, redis: Redis) -> Probe:

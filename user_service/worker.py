@@ -1,27 +1,38 @@
-"""The worker daemon: relays the outbox and sweeps what has had its day."""
+"""The worker daemon: relays the outbox, heeds other services, sweeps what has had its day."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from shared.kafka import Producer
+from shared.kafka import Consumer, Producer, consume_until
 from shared.probe import Probe
 from shared.stopping import stop_on_signals
+from shared.topics import FOREIGN
+from user_service.audit import audit_store
 from user_service.errors import Unavailable
-from user_service.identity import session_store
+from user_service.identity import account_store, session_store
+from user_service.lifecycle import applied_store
+from user_service.lifecycle.consumer import GROUP, ForeignEvents, Lanes, LifecycleMetrics
+from user_service.lifecycle.flow import Lifecycle
 from user_service.outbox import outbox_store
 from user_service.outbox.relay import Relay, RelayMetrics
 from user_service.settings import Settings
-from user_service.storage.postgres import Database
+from user_service.storage.postgres import Connection, Database
 
 SWEEP_SECONDS = 3600
 SWEEP_BATCH = 5000
 DRAIN_SECONDS = 5.0
+
+# Deletes up to so many rows, and returns how many.
+Sweep = Callable[[Connection, int], Awaitable[int]]
 
 log = structlog.get_logger()
 
@@ -38,38 +49,80 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(producer.close, 0)
         registry = CollectorRegistry()
         relay = Relay(db, producer, settings.kafka, RelayMetrics(registry))
+        consumer = _consumer(settings, db, registry, stack) if settings.lifecycle_sources else None
         probe = _probe(settings, db, producer, registry)
         await stack.enter_async_context(
             probe.serve(settings.worker_probe_host, settings.worker_probe_port)
         )
-        await _until_stopped(relay, db)
+        farewell = await _until_stopped(relay, _sweep(db, _sweeps(settings)), consumer)
     log.info("worker_stopped")
+    if not farewell:
+        # The thread that still waits for hung brokers would hold every further step.
+        os._exit(0)
 
 
-async def _until_stopped(relay: Relay, db: Database) -> None:
+def _consumer(
+    settings: Settings, db: Database, registry: CollectorRegistry, stack: AsyncExitStack
+) -> Consumer:
+    # A dead letter is given up and tried again, where the relay's events wait for ever.
+    producer = Producer(settings.kafka)
+    producer.start()
+    stack.push_async_callback(producer.close, 1.0)
+    events = ForeignEvents(
+        Lifecycle(db),
+        frozenset(settings.lifecycle_sources),
+        producer,
+        Lanes(max(1, settings.database.pool_size // 2)),
+        LifecycleMetrics(registry),
+    )
+    return Consumer(settings.kafka, group=GROUP, topics=FOREIGN, handle=events.handle)
+
+
+async def _until_stopped(
+    relay: Relay, sweeping: Awaitable[None], consumer: Consumer | None
+) -> bool:
+    """Whether the consumer, if there is one, could leave its group in good order."""
     stopping = stop_on_signals()
-    asked = asyncio.create_task(stopping.wait())
     relaying = asyncio.create_task(relay.run(stopping))
-    sweeping = asyncio.create_task(_sweep(db))
+    consuming = asyncio.create_task(_consume(stopping, consumer))
+    asked = asyncio.create_task(stopping.wait())
+    tasks = {asked, relaying, consuming, asyncio.ensure_future(sweeping)}
     log.info("worker_started")
-    # Neither ends by itself: a worker that only seemed to work would be worse than none.
-    await asyncio.wait({asked, relaying, sweeping}, return_when=asyncio.FIRST_COMPLETED)
+    # None ends by itself: a worker that only seemed to work would be worse than none.
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
     # A batch that Kafka has taken is acknowledged in the outbox, or it would be produced again.
     await asyncio.wait({relaying}, timeout=DRAIN_SECONDS)
-    tasks = (asked, relaying, sweeping)
-    for task in tasks:
+    for task in tasks - {consuming}:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
+    return consuming.result()
 
 
-async def _sweep(db: Database) -> None:
+async def _consume(stopping: asyncio.Event, consumer: Consumer | None) -> bool:
+    if consumer is None:
+        return await stopping.wait()
+    return await consume_until(stopping, consumer)
+
+
+def _sweeps(settings: Settings) -> tuple[Sweep, ...]:
+    return (
+        outbox_store.sweep,
+        session_store.sweep,
+        account_store.sweep_deleted,
+        applied_store.sweep,
+        partial(audit_store.sweep, kept=timedelta(days=settings.audit_days)),
+    )
+
+
+async def _sweep(db: Database, sweeps: tuple[Sweep, ...]) -> None:
     while True:
         try:
             async with db.connection() as connection:
                 # In batches, so that no sweep outlasts the time limit of a statement.
-                for sweep in (outbox_store.sweep, session_store.sweep):
+                for sweep in sweeps:
                     while await sweep(connection, SWEEP_BATCH) == SWEEP_BATCH:
                         pass
         except Unavailable:

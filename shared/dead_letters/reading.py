@@ -41,7 +41,8 @@ class DeadLetter(Struct, frozen=True):
 
     @property
     def event_id(self) -> str:
-        return dict(self.headers).get("ce_id", b"").decode("utf-8", "replace")
+        # A foreign producer may have sent the header without a value.
+        return (dict(self.headers).get("ce_id") or b"").decode("utf-8", "replace")
 
     def summary(self) -> dict[str, str]:
         """What a list shows: nothing of the content, which may name a person."""

@@ -7,6 +7,7 @@ when a poll is cancelled.
 from shared.kafka.assignment import Assignment, Message
 from shared.kafka.connection import KafkaConnection, KafkaUnavailable
 from shared.kafka.consumer import Consumer
+from shared.kafka.consuming import consume_until
 from shared.kafka.producer import Producer
 from shared.kafka.topic_admin import create_topics
 
@@ -17,5 +18,6 @@ __all__ = [
     "KafkaUnavailable",
     "Message",
     "Producer",
+    "consume_until",
     "create_topics",
 ]

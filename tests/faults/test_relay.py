@@ -5,68 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import confluent_kafka
 import pytest
 
-from dev_stack.ports import free_port
 from tests.faults.house import House, until
 from tests.people import log_in, member
+from tests.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.anyio
 
 TOPIC = "user_registered"
-
-
-@dataclass
-class Worker:
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @classmethod
-    @contextmanager
-    def started(cls, house: House) -> Iterator[Worker]:
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "worker.log"
-            with log.open("wb") as stream:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "user_service", "worker"],
-                    env=house.corner.variables | {"WORKER_PROBE_PORT": str(free_port())},
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                )
-            worker = cls(process, log)
-            try:
-                yield worker
-            finally:
-                process.kill()
-                process.wait()
-
-    async def up(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        return "worker_started" in self.log.read_text()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    async def stop(self) -> float:
-        """The seconds until it has exited in good order."""
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(self.process.wait, 15)
-        assert code == 0, self.log.read_text()
-        return time.monotonic() - began
 
 
 @dataclass(frozen=True)
@@ -158,7 +110,7 @@ async def test_a_worker_killed_before_it_could_acknowledge_produces_the_same_eve
     batch = await Batch.put(house, accounts=5, each=20)
     holder = await asyncpg.connect(house.corner.database_url)
     try:
-        with Worker.started(house) as worker:
+        with WorkerProcess.started(house.corner.variables) as worker:
             async with holder.transaction():
                 # One row held back keeps the whole batch from being acknowledged.
                 await holder.execute("SELECT FROM outbox WHERE key = $1 FOR UPDATE", batch.keys[0])
@@ -167,7 +119,7 @@ async def test_a_worker_killed_before_it_could_acknowledge_produces_the_same_eve
         assert await batch.pending(house) == batch.each * len(batch.keys)
     finally:
         await holder.close()
-    with Worker.started(house) as worker:
+    with WorkerProcess.started(house.corner.variables) as worker:
         await until(lambda: batch.acknowledged(house))
         assert await batch.assert_in_order(house) >= batch.each * len(batch.keys)
         assert await worker.stop() < 5
@@ -184,7 +136,9 @@ async def acknowledging(house: House) -> bool:
 async def test_two_workers_of_which_one_is_killed_mix_up_no_account(house: House) -> None:
     batch = await Batch.put(house, accounts=10, each=300)
     with ExitStack() as stack:
-        first, second = (stack.enter_context(Worker.started(house)) for _ in range(2))
+        first, second = (
+            stack.enter_context(WorkerProcess.started(house.corner.variables)) for _ in range(2)
+        )
         await until(lambda: some_acknowledged(house, batch))
         first.kill()
         await until(lambda: batch.acknowledged(house))
@@ -198,7 +152,9 @@ async def some_acknowledged(house: House, batch: Batch) -> bool:
 
 async def test_two_workers_at_once_produce_nothing_twice(house: House) -> None:
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker.started(house)) for _ in range(2)]
+        workers = [
+            stack.enter_context(WorkerProcess.started(house.corner.variables)) for _ in range(2)
+        ]
         for worker in workers:
             await until(worker.up)
         batch = await Batch.put(house, accounts=10, each=200)
@@ -211,7 +167,7 @@ async def test_what_happens_while_kafka_is_away_is_kept_and_goes_out_in_order(
     house: House,
 ) -> None:
     people = [await member(house.service, house.mailroom) for _ in range(3)]
-    with Worker.started(house) as worker:
+    with WorkerProcess.started(house.corner.variables) as worker:
         await until(worker.up)
         house.kafka_wire.refuse()
         async with house.service.client() as client:
@@ -243,7 +199,7 @@ async def test_what_happens_while_kafka_is_away_is_kept_and_goes_out_in_order(
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["idle", "while Kafka hangs"])
 async def test_sigterm_ends_a_worker_in_good_order(house: House, hangs: bool) -> None:
-    with Worker.started(house) as worker:
+    with WorkerProcess.started(house.corner.variables) as worker:
         await until(worker.up)
         if hangs:
             house.kafka.freeze()

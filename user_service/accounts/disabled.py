@@ -10,7 +10,7 @@ from user_service.accounts.edited import tell_update
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.identity import account_store
+from user_service.identity import account_store, change_store
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
@@ -22,6 +22,7 @@ async def disable(tx: Transaction, id: UUID, by: Actor, *, publish: bool = True)
     """
     await account_store.set_status(tx, id, "disabled")
     if publish:
+        await change_store.note(tx, id, "status")
         event = UserDeactivated(
             user_id=str(id),
             account_version=await account_store.advance(tx, id),
@@ -35,5 +36,6 @@ async def disable(tx: Transaction, id: UUID, by: Actor, *, publish: bool = True)
 async def enable(tx: Transaction, id: UUID, by: Actor) -> None:
     """The caller holds the account's lock."""
     await account_store.set_status(tx, id, "active")
+    await change_store.note(tx, id, "status")
     await tell_update(tx, id)
     await audit_store.write(tx, id, "enabled", by)

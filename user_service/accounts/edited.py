@@ -12,7 +12,7 @@ from shared.events import UserUpdated
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.errors import UsernamesSpent, UsernameTaken
-from user_service.identity import account_store
+from user_service.identity import account_store, change_store
 from user_service.identity.account_store import Account, Credentials
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
@@ -45,7 +45,9 @@ async def edit_account(tx: Transaction, account: Account, edit: Edit, by: Actor)
         return account
     if edited.username != account.username:
         await _claim(tx, account.id, edited.username)
-    await account_store.rename(tx, account.id, edited.name)
+    if edited.name != account.name:
+        await account_store.rename(tx, account.id, edited.name)
+        await change_store.note(tx, account.id, "name")
     await audit_store.write(tx, account.id, "profile_updated", by)
     current = await tell_update(tx, account.id)
     return current.account if current else edited

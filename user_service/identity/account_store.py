@@ -108,7 +108,7 @@ async def _claim(tx: Transaction, id: UUID, username: str) -> Account | None:
 
 
 async def was_deleted(connection: Connection, id: UUID) -> bool:
-    """Whether an account had this id, and was deleted no more than about a day ago."""
+    """Whether an account had this id, and was deleted no more than about a week ago."""
     deleted: bool = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM deleted_accounts WHERE id = $1)", id
     )
@@ -292,11 +292,14 @@ async def delete(tx: Transaction, id: UUID) -> str | None:
 
 
 async def sweep_deleted(connection: Connection, most: int) -> int:
-    """Forget up to `most` accounts that were deleted more than a day ago; return how many."""
+    """Forget up to `most` accounts deleted more than 8 days ago, and return how many.
+
+    Other services' events about them come for as long as topics keep any.
+    """
     done = await connection.execute(
         """
         DELETE FROM deleted_accounts WHERE id IN (
-            SELECT id FROM deleted_accounts WHERE deleted_at < now() - interval '1 day' LIMIT $1
+            SELECT id FROM deleted_accounts WHERE deleted_at < now() - interval '8 days' LIMIT $1
         )
         """,
         most,

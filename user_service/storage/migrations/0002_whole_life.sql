@@ -83,7 +83,7 @@ CREATE TABLE clients (
     created_at    timestamptz NOT NULL DEFAULT now()
 );
 
--- Events of other services: each is applied once, and none that is older than the last of its kind.
+-- Events of other services: each is applied once.
 CREATE TABLE applied_events (
     source     text NOT NULL,
     event_id   text NOT NULL,
@@ -91,9 +91,10 @@ CREATE TABLE applied_events (
     PRIMARY KEY (source, event_id)
 );
 CREATE INDEX applied_events_by_time ON applied_events (applied_at);
-CREATE TABLE foreign_changes (
+-- None of them undoes a later change, be it theirs or ours.
+CREATE TABLE account_changes (
     account_id uuid NOT NULL REFERENCES accounts ON DELETE CASCADE,
-    kind       text NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('name', 'status')),
     changed_at timestamptz NOT NULL,
     PRIMARY KEY (account_id, kind)
 );
