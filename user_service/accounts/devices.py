@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-# In this order: Edge says Chrome and Safari too, Chrome says Safari, Android says Linux.
+# In this order: Edge says Chrome and Safari too, Chrome says Safari, Android says Linux. On iOS all
+# browsers are Safari underneath, and say so.
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",
+    "SamsungBrowser/": "Samsung Internet",
     "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
     "Chrome/": "Chrome",
+    "CriOS/": "Chrome",
     "Safari/": "Safari",
     "curl/": "curl",
 }
@@ -17,6 +21,7 @@ SYSTEMS = {
     "iPhone": "iPhone",
     "iPad": "iPad",
     "Mac OS X": "macOS",
+    "CrOS": "ChromeOS",
     "Linux": "Linux",
 }
 

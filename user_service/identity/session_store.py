@@ -1,4 +1,4 @@
-"""The table `sessions`: one row for each login, kept for 30 days after its end.
+"""The table `sessions`: one row for each login, kept for a while after its end.
 
 A session is the family of its refresh tokens (see refresh_tokens): ending it ends all of them.
 """
@@ -17,6 +17,8 @@ from user_service.storage.postgres import Connection, Transaction
 
 # A refresh whose answer was lost may be asked for again for so long, by Postgres' clock.
 GRACE = timedelta(seconds=10)
+# After its end, so that a device is known again.
+KEPT = timedelta(days=30)
 LIVE = "sessions.ended_at IS NULL AND sessions.expires_at > now()"
 
 
@@ -39,12 +41,14 @@ class SessionRules(Struct, frozen=True):
 
 
 class Opened(Struct, frozen=True):
-    """`familiar` tells whether the account logged in from such a device and network before."""
+    """`strange` tells that no session we remember came from such a device and near such an address.
+
+    It is not when there was none before it in an account's life.
+    """
 
     id: UUID
     evicted: list[UUID]
-    first: bool
-    familiar: bool
+    strange: bool
 
 
 class Session(Struct, frozen=True):
@@ -76,12 +80,6 @@ async def add(
                 ORDER BY created_at DESC, id DESC OFFSET $7
             )
             RETURNING id
-        ), earlier AS (
-            SELECT user_agent = $5 AND network(set_masklen(address, near)) = network(
-                set_masklen($4::text::inet, near)) AS alike
-            FROM sessions,
-                LATERAL (SELECT CASE family(address) WHEN 4 THEN 24 ELSE 48 END AS near) AS mask
-            WHERE account_id = $1 AND family(address) = family($4::text::inet)
         ), opened AS (
             INSERT INTO sessions
                 (account_id, ends_by, expires_at, address, user_agent, secret_digest)
@@ -90,8 +88,16 @@ async def add(
         )
         SELECT opened.id,
             (SELECT coalesce(array_agg(evicted.id), '{{}}') FROM evicted) AS evicted,
-            NOT EXISTS (SELECT FROM sessions WHERE account_id = $1) AS first,
-            EXISTS (SELECT FROM earlier WHERE alike) AS familiar
+            CASE WHEN EXISTS (SELECT FROM sessions WHERE account_id = $1)
+            THEN NOT EXISTS (
+                SELECT FROM sessions
+                WHERE account_id = $1 AND device = without_versions($5)
+                AND address <<= network(set_masklen(
+                    $4::text::inet, CASE family($4::text::inet) WHEN 4 THEN 24 ELSE 48 END))
+            )
+            -- Only of a young account does it mean that this is the first.
+            ELSE (SELECT created_at < now() - $8::interval FROM accounts WHERE id = $1)
+            END AS strange
         FROM opened
         """,
         account_id,
@@ -101,6 +107,7 @@ async def add(
         device.user_agent,
         digest,
         rules.most - 1,
+        KEPT,
     )
     assert row is not None  # noqa: S101 - an INSERT of one row returns one
     return Opened(*row)
@@ -225,14 +232,15 @@ async def end(
 
 
 async def sweep(connection: Connection, most: int) -> int:
-    """Delete up to `most` sessions that ended more than 30 days ago, and return how many."""
+    """Delete up to `most` sessions that ended longer ago than `KEPT`, and return how many."""
     done = await connection.execute(
         """
         DELETE FROM sessions WHERE id IN (
             SELECT id FROM sessions
-            WHERE least(ended_at, ends_by) < now() - interval '30 days' LIMIT $1
+            WHERE least(ended_at, ends_by) < now() - $2::interval LIMIT $1
         )
         """,
         most,
+        KEPT,
     )
     return int(done.split()[-1])

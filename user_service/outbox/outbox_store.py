@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from msgspec import Struct
@@ -40,6 +40,20 @@ async def put(tx: Transaction, key: UUID, *produced: Struct, decoy: bool = False
         [events.encode(event).decode() for event in produced],
         decoy,
     )
+
+
+async def count_lately(tx: Transaction, key: UUID, kind: type[Struct], within: timedelta) -> int:
+    """How many events of a kind were put for an account lately."""
+    count: int = await tx.fetchval(
+        """
+        SELECT count(*) FROM outbox
+        WHERE key = $1 AND topic = $2 AND created_at > now() - $3::interval
+        """,
+        str(key),
+        events.TOPICS[kind].name,
+        within,
+    )
+    return count
 
 
 async def erase(tx: Transaction, key: UUID) -> None:

@@ -34,8 +34,13 @@ CREATE TABLE nobody (
 ) WITH (fillfactor = 50);
 INSERT INTO nobody SELECT bucket, 0 FROM generate_series(0, 255) AS bucket;
 
+-- What a device calls itself, without its versions: an update makes no other device of it.
+CREATE FUNCTION without_versions(user_agent text) RETURNS text LANGUAGE sql IMMUTABLE
+    RETURN regexp_replace(user_agent, '[0-9._]+', '', 'g');
+
 -- A session's refresh tokens are `id, generation, secret` under a MAC. A refresh touches no index.
 ALTER TABLE sessions
+    ADD COLUMN device text GENERATED ALWAYS AS (without_versions(user_agent)) STORED,
     ADD COLUMN secret_digest bytea,             -- none: opened before there were refresh tokens
     ADD COLUMN generation integer NOT NULL DEFAULT 0,
     -- When it was refreshed, latest first, for as long as a lost answer may be asked for again.
