@@ -8,7 +8,7 @@ _NAMES = (
     "RECOVERY",
     "VERIFY",
     "LOGIN",
-    "RECOVERY",
+    "EDIT",
     "ADDRESS_FROM_NETWORK",
     "ADDRESS",
 )

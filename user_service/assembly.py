@@ -205,7 +205,7 @@ def assemble(settings: Settings) -> Assembly:
             new_passwords=new_passwords,
             attempts=attempts,
         ),
-        profile=Profile(db, reauthentication, traces),
+        profile=Profile(db, limits, reauthentication, traces),
         password_change=PasswordChange(db, reauthentication, new_passwords, passwords),
         address_change=AddressChange(
             db=db,

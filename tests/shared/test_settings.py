@@ -69,6 +69,7 @@ def test_a_safe_set_starts_with_the_figures_of_the_design() -> None:
         "register": [(20, 60), (100, 3600)],
         "resend": [(20, 60)],
         "recovery": [(20, 60)],
+        "edit": [(20, 60)],
         "verify": [(60, 60)],
         "login": [(60, 60)],
         "address_site": [(1, 60), (3, 3600), (4, 86400)],

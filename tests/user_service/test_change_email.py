@@ -26,7 +26,7 @@ from tests.recoveries import ask_to_recover, recover, recovered, reset
 from tests.service_process import ServiceProcess
 from tests.user_service.ledger import audited, held, id_of, told
 from tests.user_service.moving import CHANGE, Mover
-from tests.user_service.time_travel import copied, forget, let_pass
+from tests.user_service.time_travel import copied, count_keys, forget, let_pass
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +141,7 @@ async def test_the_newest_change_counts_and_the_one_before_is_dead(
         first = await mover.begin(client)
         mover.wanted = later_wish
         later = await mover.begin(client)
+        assert count_keys(corner, f"challenge:change-email:{first}") == 0
         code = mailroom.code(first)
         assert outcome(await mover.verify(client, code, first)) == EXPIRED
         assert outcome(await mover.verify(client, code)) == WRONG
@@ -351,6 +352,8 @@ async def test_no_dead_token_asks_or_moves(
             "UPDATE accounts SET status = 'disabled' WHERE email = $1", disabled.person.email
         )
         for mover, code in zip(movers, codes, strict=True):
+            guesses = [await mover.verify(client, wrong(code)) for _ in range(6)]
+            assert [outcome(guess) for guess in guesses] == [REJECTED] * 6
             assert outcome(await mover.verify(client, code)) == REJECTED
             mover.wanted = fresh_address()
             assert outcome(await mover.ask(client)) == REJECTED
@@ -432,8 +435,9 @@ async def test_a_network_asks_twenty_times_a_minute(
 ) -> None:
     mover = await Mover.ready(service, mailroom)
     async with service.client() as client:
-        answers = [outcome(await mover.ask(client, new_email="no address")) for _ in range(21)]
-    assert answers == [(400, "invalid_request")] * 20 + [WAIT]
+        answers = [outcome(await mover.ask(client, new_email="no address")) for _ in range(40)]
+    # One more is admitted every three seconds, and a busy machine takes some.
+    assert 20 <= answers.index(WAIT) < 35
 
 
 async def test_without_its_challenge_a_change_is_expired(

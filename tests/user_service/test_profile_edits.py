@@ -12,7 +12,7 @@ import pytest
 
 from tests.corner import Corner
 from tests.mailroom import Mailroom
-from tests.people import Person, SignedIn, member, outcome, sign_in
+from tests.people import Person, SignedIn, fresh_network, member, outcome, sign_in
 from tests.service_process import ServiceProcess
 from tests.user_service.ledger import audited, id_of, told
 
@@ -41,7 +41,8 @@ def fresh_username() -> str:
 
 
 async def edit(client: httpx.AsyncClient, tokens: SignedIn, **fields: Any) -> httpx.Response:
-    return await client.patch(PROFILE, json=fields, headers=tokens.headers)
+    headers = {**tokens.headers, "x-forwarded-for": fresh_network()}
+    return await client.patch(PROFILE, json=fields, headers=headers)
 
 
 async def user_of(client: httpx.AsyncClient, tokens: SignedIn) -> dict[str, Any]:
@@ -205,6 +206,21 @@ async def test_names_are_judged_as_at_register(service: ServiceProcess, mailroom
             refused = await client.patch(PROFILE, json=body, headers=tokens.headers)
             assert outcome(refused) == (400, "invalid_request"), body
         assert (await user_of(client, tokens))["name"] == person.name
+
+
+async def test_a_network_edits_twenty_times_a_minute(
+    service: ServiceProcess, mailroom: Mailroom
+) -> None:
+    """Each is told to other services and written down, so nobody floods both with one account."""
+    person = await member(service, mailroom)
+    async with service.client(person.network) as client:
+        tokens = await sign_in(client, person)
+        answers = [
+            await client.patch(PROFILE, json={"name": f"Ann {number}"}, headers=tokens.headers)
+            for number in range(40)
+        ]
+    # One more is admitted every three seconds, and a busy machine takes some.
+    assert 20 <= [answer.status_code for answer in answers].index(429) < 35
 
 
 async def test_no_dead_token_edits(

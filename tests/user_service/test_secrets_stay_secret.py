@@ -20,10 +20,11 @@ from msgspec import Struct
 
 from tests.corner import Corner
 from tests.mailroom import Mailroom
-from tests.people import Person, log_in, register, verify, wrong
+from tests.people import Person, log_in, register, sign_in, verify, wrong
 from tests.recoveries import recover, reset, reset_by_link
 from tests.service_process import ServiceProcess, free_port
 from tests.unlimited import UNLIMITED
+from tests.user_service.moving import Mover
 
 pytestmark = pytest.mark.anyio
 
@@ -37,12 +38,13 @@ class Secrets(Struct):
     passwords: list[str] = []
     codes: list[tuple[str, str]] = []  # with the registration that each belongs to
     recoveries: list[tuple[str, str]] = []
+    moves: list[tuple[str, str]] = []
     tokens: list[str] = []
 
 
 async def _live(service: ServiceProcess, mailroom: Mailroom) -> Secrets:
-    """Register, mistype, verify, mistype, log in, read the profile; some never verify, and some
-    forget their passwords."""
+    """Register, mistype, verify, mistype, log in, read the profile; some never verify, some
+    forget their passwords, and some change them and their addresses."""
     known = Secrets()
     async with service.client() as client:
         for number in range(PEOPLE):
@@ -67,7 +69,30 @@ async def _live(service: ServiceProcess, mailroom: Mailroom) -> Secrets:
             await client.post("/api/auth/login", content=f'{{"password":"{person.password}"')
             if number % 5 == 0:
                 await _forget(client, mailroom, person, known)
+            if number % 5 == 1:
+                await _change(client, mailroom, person, known)
     return known
+
+
+async def _change(
+    client: httpx.AsyncClient, mailroom: Mailroom, person: Person, known: Secrets
+) -> None:
+    """Change the password, mistype it, and move to another address."""
+    mover = Mover(person, await sign_in(client, person))
+    new = f"New-{secrets.token_hex(12)}"
+    body = {"current_password": person.password, "new_password": new}
+    answer = await client.post("/api/auth/change-password", json=body, headers=mover.headers)
+    assert answer.status_code == 200, answer.text
+    person.password = new
+    mistyped = f"Typo-{secrets.token_hex(12)}"
+    assert (await mover.ask(client, password=mistyped)).status_code == 403
+    id = await mover.begin(client)
+    code = mailroom.code(id)
+    await mover.verify(client, wrong(code))
+    assert (await mover.verify(client, code)).status_code == 200
+    known.passwords += (new, mistyped)
+    known.moves.append((id, code))
+    known.tokens += (mover.tokens.access, mover.tokens.refresh)
 
 
 async def _forget(
@@ -200,13 +225,14 @@ async def test_no_secret_stands_anywhere_in_plaintext(
     assert b"user_logged_in" in dumps["kafka"]
     assert dumps["log"].count(b'"path":"/api/auth/login"') >= PEOPLE
     assert all(id.encode() in dumps["redis"] for id, _ in known.recoveries)
-    assert (len(known.passwords), len(known.tokens)) == (110, 60)
-    codes = known.codes + known.recoveries
+    assert all(id.encode() in dumps["redis"] for id, _ in known.moves)
+    assert (len(known.passwords), len(known.tokens), len(known.moves)) == (130, 80, 10)
+    codes = known.codes + known.recoveries + known.moves
     for place, dump in dumps.items():
         assert not [secret for secret in known.passwords if _found(secret, dump)], place
         assert not [token for token in known.tokens if _found(token, dump)], place
         # A token without its signature is a claim, but its signature is the secret.
-        assert not [t for t in known.tokens if t.rsplit(".", 1)[1].encode() in dump], place
+        assert not [t for t in known.tokens if t.rpartition(".")[2].encode() in dump], place
         assert not [id for id, code in codes if _code_beside(id, code, dump)], place
     for line in dumps["log"].splitlines():
         assert b"@example.org" not in line

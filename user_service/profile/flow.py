@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -11,18 +12,19 @@ from user_service.accounts.edited import Edit, edit_account
 from user_service.accounts.reauthentication import Reauthentication
 from user_service.accounts.traces import Traces
 from user_service.audit.audit_store import Actor
-from user_service.errors import InvalidFields
+from user_service.errors import InvalidFields, Unavailable
 from user_service.identity.access_tokens import Claims
 from user_service.identity.account_store import Account
 from user_service.identity.callers import account_behind, lock_behind
 from user_service.identity.names import canonical_username, display_name
 from user_service.storage.postgres import Database
-from user_service.storage.rate_limits import Client
+from user_service.storage.rate_limits import Client, RateLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     db: Database
+    limits: RateLimits
     reauthentication: Reauthentication
     traces: Traces
 
@@ -32,8 +34,12 @@ class Profile:
             return await account_behind(connection, claims)
 
     async def edit(self, claims: Claims, wish: Edit, client: Client) -> Account:
-        """The account with another name or username; raises InvalidFields, TokenRejected,
-        UsernamesSpent, UsernameTaken."""
+        """The account with another name or username.
+
+        Raises InvalidFields, TokenRejected, UsernamesSpent, UsernameTaken, TooManyRequests.
+        """
+        with suppress(Unavailable):  # a profile needs no Redis
+            await self.limits.spend("edit", client)
         edit = _judged(wish)
         async with self.db.transaction() as tx:
             found = await lock_behind(tx, claims)

@@ -147,7 +147,7 @@ class Recovery:
         try:
             await self.challenges.settle(id, str(account.id))
             # Whoever has just proven the mailbox should not wait for what was guessed before.
-            for identifier in (account.email, account.username):
+            for identifier in (account.email, account.username, str(account.id)):
                 if identifier is not None:
                     await self.attempts.forgive(identifier, client)
         except Unavailable:

@@ -27,6 +27,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     register: Rates
     resend: Rates
     recovery: Rates
+    edit: Rates
     verify: Rates
     login: Rates
     address_site: Rates
@@ -38,6 +39,7 @@ class Limits(Struct, frozen=True, kw_only=True):
             register=_rates(env, "LIMIT_REGISTER", "20/minute,100/hour"),
             resend=_rates(env, "LIMIT_RESEND", "20/minute"),
             recovery=_rates(env, "LIMIT_RECOVERY", "20/minute"),
+            edit=_rates(env, "LIMIT_EDIT", "20/minute"),
             verify=_rates(env, "LIMIT_VERIFY", "60/minute"),
             login=_rates(env, "LIMIT_LOGIN", "60/minute"),
             address_site=_rates(env, "LIMIT_ADDRESS_FROM_NETWORK", "1/minute,3/hour,4/day"),

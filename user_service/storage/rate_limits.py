@@ -21,7 +21,7 @@ from user_service.storage.redis import RedisStore, Script
 SPEND = Script(Path(__file__).with_name("rate_limits.lua"))
 SPEND_MAIL = Script(Path(__file__).with_name("mail_budget.lua"))
 
-Action = Literal["register", "resend", "verify", "recovery"]
+Action = Literal["register", "resend", "verify", "recovery", "edit"]
 
 
 class Client(Struct, frozen=True):
