@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from prometheus_client import CollectorRegistry
 
+from shared.codes import Purpose
 from shared.kafka import Producer
 from shared.topics import SEND_OTP
 from user_service.accounts.reauthentication import Reauthentication
@@ -159,19 +160,9 @@ def assemble(settings: Settings) -> Assembly:
     )
     mail = ChallengeMail(producer, connections.kafka, settings.kafka.topic_name(SEND_OTP))
     limits = RateLimits(redis, settings.limits, master_key.pseudonym)
-    challenges = partial(
-        Challenges,
-        redis=redis,
-        keys=settings.otp_keys,
-        pseudonym=master_key.pseudonym,
-        times=settings.challenge_times,
-    )
+    challenges = _challenges(settings, redis)
     reauthentication = Reauthentication(db, attempts, passwords)
-    traces = Traces(
-        registrations=challenges("register"),
-        recoveries=challenges("recover"),
-        address_changes=challenges("change-email"),
-    )
+    traces = _traces(challenges)
     return Assembly(
         connections=connections,
         master_key=master_key,
@@ -218,4 +209,27 @@ def assemble(settings: Settings) -> Assembly:
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,
+    )
+
+
+def administration(settings: Settings, db: Database, redis: RedisStore) -> Administration:
+    """What commands need of all this; Redis may be down."""
+    return Administration(db, _traces(_challenges(settings, redis)))
+
+
+def _challenges(settings: Settings, redis: RedisStore) -> Callable[[Purpose], Challenges]:
+    return partial(
+        Challenges,
+        redis=redis,
+        keys=settings.otp_keys,
+        pseudonym=MasterKey(settings.master_key).pseudonym,
+        times=settings.challenge_times,
+    )
+
+
+def _traces(challenges: Callable[[Purpose], Challenges]) -> Traces:
+    return Traces(
+        registrations=challenges("register"),
+        recoveries=challenges("recover"),
+        address_changes=challenges("change-email"),
     )

@@ -6,6 +6,7 @@ What changes nothing is no event and no entry in the audit, so every verb may be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -20,7 +21,7 @@ from user_service.admin.administrator import Administrator
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Entry
 from user_service.errors import NoSuchUser
-from user_service.identity import directory_store, session_store
+from user_service.identity import account_store, directory_store, session_store
 from user_service.identity.account_store import Role
 from user_service.identity.directory_store import Member, Place, Wanted
 from user_service.identity.session_store import Session
@@ -51,6 +52,15 @@ class Administration:
         async with self.db.transaction() as tx:
             await who.require(tx)
             return await directory_store.page(tx, wanted, after, most)
+
+    async def find(
+        self, who: Administrator, kind: Literal["email", "username"], identifier: str
+    ) -> UUID | None:
+        """The id of the account with a canonical address or username."""
+        async with self.db.connection() as connection:
+            await who.require(connection)
+            found = await account_store.credentials(connection, kind, identifier)
+        return found.account.id if found else None
 
     async def inspect(self, who: Administrator, id: UUID) -> Inspection:
         """Raises NoSuchUser. It shows where somebody lives, so the audit tells who looked."""
@@ -114,8 +124,15 @@ class Administration:
             address_change = await delete_account(tx, found.account, who.actor)
         await self.traces.erase(found.account.email, address_change)
 
-    async def set_role(self, who: Administrator, id: UUID, role: Role) -> Member:
-        """For the command line only: an admin's token must not make admins. Raises NoSuchUser."""
+    async def grant(self, who: Administrator, id: UUID) -> Member:
+        """For commands only: no token makes administrators. Raises NoSuchUser."""
+        return await self._set_role(who, id, "admin")
+
+    async def revoke(self, who: Administrator, id: UUID) -> Member:
+        """Raises NoSuchUser."""
+        return await self._set_role(who, id, "user")
+
+    async def _set_role(self, who: Administrator, id: UUID, role: Role) -> Member:
         async with self.db.transaction() as tx:
             found = await who.lock(tx, id)
             if found.role != role:

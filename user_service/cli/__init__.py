@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from user_service.cli.admin import admin
 from user_service.cli.migration import run_migrate
 from user_service.cli.serving import run_worker, serve
 
@@ -16,5 +17,5 @@ def main() -> None:
     """
 
 
-for command in (serve, run_worker, run_migrate):
+for command in (serve, run_worker, run_migrate, admin):
     main.add_command(command)

@@ -16,11 +16,12 @@ from rich.table import Table
 
 from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable
-from user_service.errors import Refusal, Unavailable
+from user_service.errors import InvalidFields, Refusal, Unavailable
 from user_service.settings import Settings, read_settings
 from user_service.storage.postgres import Database
 
 UNSAFE = 2
+WIDEST = 10_000
 
 T = TypeVar("T")
 
@@ -54,6 +55,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except Unavailable as error:
         reason = error.__cause__ or error
         raise click.ClickException(f"{error} does not answer: {reason}") from error
+    except InvalidFields as refusal:
+        wrong = (f"{field}: {sentence}" for field, sentence in (refusal.fields or {}).items())
+        raise click.ClickException(" ".join(wrong)) from refusal
     except Refusal as refusal:
         raise click.ClickException(refusal.detail) from refusal
     except KafkaUnavailable as error:
@@ -64,11 +68,19 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
     """Rows with the same names, as a table for people or as a JSON array; `empty` says there is
     none."""
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        show_json(rows)
     elif not rows:
         click.echo(empty)
     else:
         table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
         for row in rows:
             table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
-        Console().print(table)
+        console = Console()
+        # As wide as it must be: a folded line can be neither copied nor searched.
+        unbounded = console.options.update(max_width=WIDEST)
+        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+        console.print(table)
+
+
+def show_json(value: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
