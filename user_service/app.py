@@ -21,7 +21,9 @@ from user_service.assembly import Assembly, assemble
 from user_service.errors import Refusal
 from user_service.health.routes import MetricsAccess, health, live, metrics, ready
 from user_service.login.routes import LoginRoutes
-from user_service.oauth.routes import jwks
+from user_service.oauth.grants import Grants
+from user_service.oauth.metadata import jwks, metadata
+from user_service.oauth.routes import FormRoutes, validate
 from user_service.pages.docs import asset, description, start_script
 from user_service.profile.address_routes import AddressRoutes
 from user_service.profile.password_routes import PasswordRoutes
@@ -49,7 +51,10 @@ ROUTES = (
     PasswordRoutes,
     AddressRoutes,
     AdminRoutes,
+    FormRoutes,
+    validate,
     jwks,
+    metadata,
     health,
     live,
     ready,
@@ -111,6 +116,9 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "password_change": assembly.password_change,
         "address_change": assembly.address_change,
         "administration": assembly.administration,
+        "grants": Grants(assembly.login, assembly.sessions),
+        "introspection": assembly.introspection,
+        "tokens": assembly.tokens,
         "keyring": assembly.keyring,
         "checkup": assembly.checkup,
         "registry": assembly.registry,

@@ -24,6 +24,7 @@ from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.breached_passwords import BreachedPasswords
 from user_service.identity.challenge_mail import ChallengeMail
 from user_service.identity.challenge_store import Challenges
+from user_service.identity.clients import Clients
 from user_service.identity.hash_pool import HashPool
 from user_service.identity.keyring import Keyring
 from user_service.identity.master_key import MasterKey
@@ -39,6 +40,7 @@ from user_service.identity.refresh_tokens import RefreshTokens
 from user_service.identity.session_store import SessionRules
 from user_service.identity.upkeep import keep_costs, keep_keys
 from user_service.login.flow import Login
+from user_service.oauth.introspection import Introspection
 from user_service.profile.address_change import AddressChange
 from user_service.profile.flow import Profile
 from user_service.profile.password_change import PasswordChange
@@ -96,6 +98,7 @@ class Assembly:
     password_change: PasswordChange
     address_change: AddressChange
     administration: Administration
+    introspection: Introspection
     tokens: AccessTokens
     checkup: Checkup
     registry: CollectorRegistry
@@ -206,6 +209,7 @@ def assemble(settings: Settings) -> Assembly:
             limits=limits,
         ),
         administration=Administration(db, traces),
+        introspection=Introspection(db, Clients(db), tokens, refresh_tokens),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,

@@ -5,6 +5,8 @@ Refusal
 ├── MalformedBody            400
 ├── WrongCode                400
 ├── RegistrationIdRequired   400
+├── UnsupportedGrantType     400
+├── ClientRejected           401
 ├── WrongCredentials         401
 ├── TokenRejected            401
 ├── RefreshTokenRejected     401
@@ -80,6 +82,20 @@ class RegistrationIdRequired(Refusal):
     code = "registration_id_required"
     title = "registration_id required"
     detail = "Send the registration_id that POST /api/auth/register answered, or its cookie."
+
+
+class UnsupportedGrantType(Refusal):
+    status = 400
+    code = "unsupported_grant_type"
+    title = "Unsupported grant type"
+    detail = "grant_type is password or refresh_token."
+
+
+class ClientRejected(Refusal):
+    status = 401
+    code = "invalid_client"
+    title = "Client rejected"
+    detail = "Send a client's credentials by HTTP Basic. `user_service clients add` makes them."
 
 
 class WrongCredentials(Refusal):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from user_service.cli.admin import admin
+from user_service.cli.clients import clients
 from user_service.cli.migration import run_migrate
 from user_service.cli.serving import run_worker, serve
 
@@ -17,5 +18,5 @@ def main() -> None:
     """
 
 
-for command in (serve, run_worker, run_migrate, admin):
+for command in (serve, run_worker, run_migrate, admin, clients):
     main.add_command(command)

@@ -31,11 +31,13 @@ REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
 
 
 class Claims(Struct, frozen=True):
-    """What a verified token says; `expires_at` is in seconds since 1970."""
+    """What a verified token says; both moments are in seconds since 1970."""
 
     subject: UUID
     session: UUID
+    issued_at: int
     expires_at: int
+    token_id: str
 
 
 class AccessTokens:
@@ -43,8 +45,8 @@ class AccessTokens:
 
     def __init__(self, keyring: Keyring, issuer: str, audience: str, lifetime: int) -> None:
         self._keyring = keyring
-        self._issuer = issuer
-        self._audience = audience
+        self.issuer = issuer
+        self.audience = audience
         self.lifetime = lifetime
         self._remembered: OrderedDict[bytes, Claims] = OrderedDict()
         self._generation = keyring.generation
@@ -58,8 +60,8 @@ class AccessTokens:
         ring = self._keyring
         now = int(time.time())
         claims = {
-            "iss": self._issuer,
-            "aud": self._audience,
+            "iss": self.issuer,
+            "aud": self.audience,
             "sub": str(subject),
             "sid": str(session),
             "iat": now,
@@ -107,8 +109,8 @@ class AccessTokens:
                 token,
                 key,
                 algorithms=[self._keyring.algorithm],
-                issuer=self._issuer,
-                audience=self._audience,
+                issuer=self.issuer,
+                audience=self.audience,
                 # For a token issued on a host whose clock is ahead; `verify` judges `exp` exactly.
                 leeway=CLOCK_SKEW_SECONDS,
                 options={"require": REQUIRED, "strict_aud": True},
@@ -116,6 +118,12 @@ class AccessTokens:
             # PyJWT would take a text or a fraction as well; other readers of our tokens may not.
             if type(claims["exp"]) is not int:
                 raise TokenRejected
-            return Claims(UUID(claims["sub"]), UUID(claims["sid"]), int(claims["exp"]))
+            return Claims(
+                UUID(claims["sub"]),
+                UUID(claims["sid"]),
+                int(claims["iat"]),
+                claims["exp"],
+                claims["jti"],
+            )
         except MALFORMED:
             raise TokenRejected from None

@@ -60,6 +60,14 @@ class Session(Struct, frozen=True):
     user_agent: str
 
 
+class LiveToken(Struct, frozen=True):
+    """Of a refresh token that nobody has spent yet."""
+
+    account: Account
+    issued_at: datetime
+    expires_at: datetime
+
+
 class Shown(StrEnum):
     """What a refresh token that is not the live one turns out to be."""
 
@@ -185,11 +193,11 @@ async def judge(tx: Transaction, token: RefreshToken) -> Shown:
     return Shown.REPEATED if row["lately"] else Shown.REPLAYED
 
 
-async def is_live(connection: Connection, token: RefreshToken) -> Account | None:
-    """The account whose live session this is the live token of."""
+async def live_behind(connection: Connection, token: RefreshToken) -> LiveToken | None:
+    """The live session that this is the live token of; looking at a token does not use it."""
     row = await connection.fetchrow(
         f"""
-        SELECT {COLUMNS}
+        SELECT {COLUMNS}, last_used_at, expires_at
         FROM sessions JOIN accounts ON accounts.id = sessions.account_id
         WHERE sessions.id = $1 AND secret_digest = $2 AND generation <= $3
           AND accounts.status = 'active' AND {LIVE}
@@ -198,7 +206,7 @@ async def is_live(connection: Connection, token: RefreshToken) -> Account | None
         token.digest,
         token.generation,
     )
-    return account_of(row) if row else None
+    return LiveToken(account_of(row), row["last_used_at"], row["expires_at"]) if row else None
 
 
 async def live(connection: Connection, account_id: UUID) -> list[Session]:

@@ -1,1 +1,1 @@
-"""What the token standards define, answered in their own shapes."""
+"""Tokens for other services, in the shapes of the RFCs."""

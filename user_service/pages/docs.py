@@ -10,7 +10,7 @@ from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme, Tag
 
 ASSETS = Path(swagger_ui_bundle.swagger_ui_path)
 SERVED = {
@@ -90,7 +90,17 @@ def description(product: str, version: str) -> OpenAPIConfig:
         tags=[Tag(name) for name in TAGS],
         components=Components(
             security_schemes={
-                "access_token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                "access_token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                "password": SecurityScheme(
+                    type="oauth2",
+                    description="For our own pages only: leave client_id and client_secret empty.",
+                    flows=OAuthFlows(password=OAuthFlow(token_url="/token", scopes={})),  # noqa: S106
+                ),
+                "client": SecurityScheme(
+                    type="http",
+                    scheme="basic",
+                    description="What `user_service clients add` printed.",
+                ),
             }
         ),
     )

@@ -11,7 +11,8 @@ from user_service.identity.access_tokens import AccessTokens, Claims
 from user_service.web.exchange import exchange_of
 
 # How the OpenAPI file says that an operation needs an access token.
-BEARER: list[dict[str, list[str]]] = [{"access_token": []}]
+# Alternatives: a token that one has, or one that the docs page gets by the password.
+BEARER: list[dict[str, list[str]]] = [{"access_token": []}, {"password": []}]
 
 
 def claims_of(request: Request[Any, Any, Any]) -> Claims:

@@ -70,9 +70,14 @@ def problem(refusal: Refusal, exchange: Exchange) -> tuple[bytes, dict[str, str]
     return msgspec.json.encode(body), headers
 
 
-def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+def note_cause(refusal: Refusal) -> None:
+    """Log what a caller is not told."""
     if refusal.status >= 500 and refusal.__cause__ is not None:
         log.warning("refused", code=refusal.code, cause=repr(refusal.__cause__))
+
+
+def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+    note_cause(refusal)
     body, headers = problem(refusal, exchange_of(request.scope))
     return Response(body, status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -80,7 +85,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Respons
 def answer_http_exception(
     request: Request[Any, Any, Any], exception: HTTPException
 ) -> Response[bytes]:
-    response = answer_refusal(request, _refusal_of(exception))
+    response = answer_refusal(request, refusal_of(exception))
     if exception.headers and (allow := exception.headers.get("allow")):
         response.set_header("allow", allow)
     return response
@@ -90,11 +95,17 @@ def answer_unexpected(request: Request[Any, Any, Any], exception: Exception) -> 
     # Litestar's decoder lets these two through: a body nested too deep, or one that is no UTF-8.
     if isinstance(exception, (RecursionError, UnicodeDecodeError)):
         return answer_refusal(request, MalformedBody())
+    return answer_refusal(request, unexpected(exception))
+
+
+def unexpected(exception: Exception) -> Refusal:
+    """What an error of ours is answered as; logs it."""
     log.error("unexpected", exc_info=exception)
-    return answer_refusal(request, InternalError())
+    return InternalError()
 
 
-def _refusal_of(exception: HTTPException) -> Refusal:
+def refusal_of(exception: HTTPException) -> Refusal:
+    """What Litestar refuses, as one of ours."""
     if isinstance(exception, ValidationException):
         return InvalidFields(**field_errors(exception))
     if exception.status_code == 413:
