@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,12 +29,9 @@ class Subject:
     person: Person
     tokens: SignedIn
     other: UUID
-    client: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def made(
-        cls, corner: Corner, service: ServiceProcess, client: dict[str, str] | None = None
-    ) -> Subject:
+    def made(cls, corner: Corner, service: ServiceProcess) -> Subject:
         person, other = Person(), uuid4()
         corner.rows(
             "INSERT INTO accounts (id, email, name, password_hash, version, role)"
@@ -43,7 +40,7 @@ class Subject:
         )
         answer = httpx.post(f"{service.url}/api/auth/login", json=person.credentials())
         data = answer.json()["data"]
-        return cls(person, SignedIn(data["token"], data["refresh_token"]), other, client or {})
+        return cls(person, SignedIn(data["token"], data["refresh_token"]), other)
 
 
 Body = Callable[[Subject], dict[str, Any]]
@@ -81,8 +78,8 @@ BODIES: dict[str, Body] = {
         "username": s.person.email,
         "password": s.person.password,
     },
-    "POST /introspect": lambda s: {"token": s.tokens.access, **s.client},
-    "POST /revoke": lambda s: {"token": s.tokens.refresh, **s.client},
+    "POST /introspect": lambda s: {"token": s.tokens.access},
+    "POST /revoke": lambda s: {"token": s.tokens.refresh},
 }
 # What such a request is answered with, where that is not 200.
 ANSWERS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -19,6 +20,11 @@ class OtherService:
     id: str
     secret: str
     url: str
+
+    @property
+    def basic(self) -> str:
+        """The credentials as an Authorization header."""
+        return "Basic " + b64encode(f"{self.id}:{self.secret}".encode()).decode()
 
     def introspect(self, token: str, **more: str) -> httpx.Response:
         return self.ask("/introspect", token, **more)

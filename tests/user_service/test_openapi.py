@@ -18,6 +18,7 @@ from tests.people import fresh_network
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
 from tests.user_service.sensible_requests import ANSWERS, BODIES, Subject
+from tests.user_service.services import OtherService, registered
 
 OPERATIONS = [
     "POST /api/auth/register",
@@ -38,7 +39,20 @@ OPERATIONS = [
     "POST /api/auth/change-email",
     "POST /api/auth/change-email/verify",
     "GET /v1/me",
+    "POST /token",
+    "POST /validate",
+    "POST /introspect",
+    "POST /revoke",
     "GET /.well-known/jwks.json",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /api/admin/users",
+    "GET /api/admin/users/{user_id}",
+    "DELETE /api/admin/users/{user_id}",
+    "POST /api/admin/users/{user_id}/disable",
+    "POST /api/admin/users/{user_id}/enable",
+    "POST /api/admin/users/{user_id}/force-password-reset",
+    "DELETE /api/admin/users/{user_id}/sessions",
+    "GET /api/admin/audit",
     "GET /health",
     "GET /health/live",
     "GET /health/ready",
@@ -57,6 +71,7 @@ CHECKS = [
     checks.ignored_auth,
 ]
 OF_GENERATED = [checks.negative_data_rejection, checks.ignored_auth]
+FOR_CLIENTS = ("POST /introspect", "POST /revoke")
 AnyOperation = APIOperation[Any, Any, Any, Any]
 
 
@@ -71,6 +86,11 @@ def schema(unlimited: ServiceProcess) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_url(f"{unlimited.url}/docs/openapi.json")
 
 
+@pytest.fixture(scope="module")
+def billing(corner: Corner, unlimited: ServiceProcess) -> OtherService:
+    return registered(corner, unlimited)
+
+
 def test_every_route_is_in_the_openapi_file(schema: schemathesis.BaseSchema) -> None:
     described = [f"{method.upper()} {path}" for path in schema for method in schema[path]]
     assert sorted(described) == sorted(OPERATIONS)
@@ -78,15 +98,25 @@ def test_every_route_is_in_the_openapi_file(schema: schemathesis.BaseSchema) -> 
 
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_answers_are_those_that_the_openapi_file_describes(
-    schema: schemathesis.BaseSchema, unlimited: ServiceProcess, corner: Corner, label: str
+    schema: schemathesis.BaseSchema,
+    unlimited: ServiceProcess,
+    corner: Corner,
+    billing: OtherService,
+    label: str,
 ) -> None:
     method, path = label.split()
-    reached = _try(schema[path][method], label, unlimited, corner)
+    reached = _try(schema[path][method], label, unlimited, corner, billing)
     # With sensible values a request gets beyond its schema, or this would test only refusals.
     assert ANSWERS.get(label, 200) in reached
 
 
-def _try(operation: AnyOperation, label: str, service: ServiceProcess, corner: Corner) -> set[int]:
+def _try(
+    operation: AnyOperation,
+    label: str,
+    service: ServiceProcess,
+    corner: Corner,
+    billing: OtherService,
+) -> set[int]:
     """The statuses that hypothesis' requests were answered with; every answer is checked."""
     reached: set[int] = set()
     anything = operation.as_strategy() | operation.as_strategy(
@@ -106,8 +136,14 @@ def _try(operation: AnyOperation, label: str, service: ServiceProcess, corner: C
         if sensible:
             subject = Subject.made(corner, service)
             headers |= subject.tokens.headers
+            if label in FOR_CLIENTS:
+                headers["authorization"] = billing.basic
             if label in BODIES:
                 case.body = BODIES[label](subject)
+            if "user_id" in (case.path_parameters or {}):
+                case.path_parameters["user_id"] = str(subject.other)
+            if label.startswith("GET /api/admin"):
+                case.query = {"limit": 2}
         response = case.call(base_url=service.url, headers=headers)
         reached.add(response.status_code)
         # A token that was added to a case is not one that schemathesis may judge.
