@@ -12,7 +12,11 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from dev_stack.mail_stand_in import MailStandIn
+from tests.corner import Corner
+from tests.mailroom import Mailroom
+from tests.people import log_in, member
 from tests.service_process import ServiceProcess
+from tests.user_service.services import registered
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +70,51 @@ async def put_mail(sendgrid: MailStandIn, subject: str, text: str, html: str) ->
     async with aiohttp.ClientSession(headers=headers) as session:
         answer = await session.post(f"{sendgrid.url}/v3/mail/send", json=mail)
         assert answer.status == 202
+
+
+async def test_the_docs_page_logs_in_and_reads_the_profile(
+    service: ServiceProcess, mailroom: Mailroom, watched: Watched
+) -> None:
+    person, page = await member(service, mailroom), watched.page
+    await page.goto(f"http://localhost:{service.port}/docs")
+    await page.locator(".auth-wrapper .authorize").first.click()
+    form = page.locator(".auth-container", has_text="OAuth2, password")
+    await form.locator("#oauth_username").fill(person.email)
+    await form.locator("#oauth_password").fill(person.password)
+    await form.locator("button.authorize").click()
+    await form.get_by_text("Authorized").wait_for()
+    await page.locator(".close-modal").click()
+    profile = page.locator(".opblock-get", has_text="/api/auth/profile")
+    await profile.locator(".opblock-summary-control").click()
+    await profile.locator("button.execute").click()
+    answer = profile.locator(".live-responses-table .response")
+    assert "200" in await answer.locator(".response-col_status").inner_text()
+    assert person.email in await answer.inner_text()
+    assert watched.hosts == {"localhost"}
+    assert watched.errors == []
+
+
+async def test_the_docs_page_introspects_with_a_clients_credentials(
+    service: ServiceProcess, corner: Corner, mailroom: Mailroom, watched: Watched
+) -> None:
+    person, page = await member(service, mailroom), watched.page
+    billing = registered(corner, service)
+    async with service.client() as client:
+        token = (await log_in(client, person)).json()["data"]["token"]
+    await page.goto(f"http://localhost:{service.port}/docs")
+    await page.locator(".auth-wrapper .authorize").first.click()
+    form = page.locator(".auth-container", has_text="http, Basic")
+    await form.locator("[name=username]").fill(billing.id)
+    await form.locator("[name=password]").fill(billing.secret)
+    await form.locator("button.authorize").click()
+    await page.locator(".close-modal").click()
+    introspect = page.locator(".opblock-post", has_text="/introspect")
+    await introspect.locator(".opblock-summary-control").click()
+    await introspect.locator("[data-property-name=token] input").fill(token)
+    await introspect.locator("button.execute").click()
+    answer = introspect.locator(".live-responses-table .response")
+    assert '"active": true' in await answer.inner_text()
+    assert watched.errors == []
 
 
 async def test_the_mailbox_page_shows_a_mail_with_its_code(watched: Watched) -> None:
