@@ -29,6 +29,7 @@ from tests.bench.process_cpu import cpu_seconds, resident_mib
 from tests.corner import Corner
 from tests.people import PASSWORD
 from tests.service_process import ServiceProcess, free_port
+from tests.user_service.services import registered
 
 CONNECTIONS = 8
 REFRESHES = 3_000
@@ -46,6 +47,7 @@ class Call:
     path: str
     json: dict[str, Any] | None = None
     headers: dict[str, str] | None = None
+    form: dict[str, str] | None = None
 
 
 async def load(url: str, count: int, call: Callable[[int], Call], expected: int) -> float:
@@ -56,7 +58,7 @@ async def load(url: str, count: int, call: Callable[[int], Call], expected: int)
         for number in numbers:
             one = call(number)
             async with session.request(
-                one.method, one.path, json=one.json, headers=one.headers
+                one.method, one.path, json=one.json, data=one.form, headers=one.headers
             ) as answer:
                 assert answer.status == expected, await answer.text()
                 await answer.read()
@@ -134,6 +136,14 @@ def profile(url: str, addresses: Iterator[str]) -> Callable[[int], Call]:
     return lambda _: Call("GET", "/api/auth/profile", headers=headers)
 
 
+def introspect(
+    corner: Corner, service: ServiceProcess, addresses: Iterator[str]
+) -> Callable[[int], Call]:
+    (tokens,) = asyncio.run(sign_in(service.url, addresses, 1))
+    headers = {"authorization": registered(corner, service).basic}
+    return lambda _: Call("POST", "/introspect", form={"token": tokens["token"]}, headers=headers)
+
+
 def refresh(url: str, addresses: Iterator[str]) -> Callable[[int], Call]:
     """Each token is spent once: as many people as calls, warming up included."""
     tokens = iter(asyncio.run(sign_in(url, addresses, REFRESHES + REFRESHES // 10)))
@@ -164,6 +174,7 @@ def cpu_table(corner: Corner) -> Table:
         )
         for name, count, call, expected, target in (
             ("profile", 10_000, profile(service.url, members), 200, 4.5),
+            ("introspect", 10_000, introspect(corner, service, members), 200, 5),
             ("refresh", REFRESHES, refresh(service.url, members), 200, 12),
             ("login, cheapest Argon2", 4_000, login(members), 200, 18),
             ("register, cheapest Argon2", 4_000, register(), 202, 25),
