@@ -1,10 +1,10 @@
-"""The worker daemon: relays the outbox, heeds other services, sweeps what has had its day."""
+"""The worker daemon: relays the outbox, heeds other services, sweeps, rotates signing keys."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,8 @@ from shared.topics import FOREIGN
 from user_service.audit import audit_store
 from user_service.errors import Unavailable
 from user_service.identity import account_store, session_store
+from user_service.identity.master_key import MasterKey
+from user_service.identity.upkeep import keep_rotating
 from user_service.lifecycle import applied_store
 from user_service.lifecycle.consumer import GROUP, ForeignEvents, Lanes, LifecycleMetrics
 from user_service.lifecycle.flow import Lifecycle
@@ -54,7 +56,7 @@ async def run(settings: Settings) -> None:
         await stack.enter_async_context(
             probe.serve(settings.worker_probe_host, settings.worker_probe_port)
         )
-        farewell = await _until_stopped(relay, _sweep(db, _sweeps(settings)), consumer)
+        farewell = await _until_stopped(relay, consumer, *_chores(settings, db))
     log.info("worker_stopped")
     if not farewell:
         # The thread that still waits for hung brokers would hold every further step.
@@ -78,15 +80,13 @@ def _consumer(
     return Consumer(settings.kafka, group=GROUP, topics=FOREIGN, handle=events.handle)
 
 
-async def _until_stopped(
-    relay: Relay, sweeping: Awaitable[None], consumer: Consumer | None
-) -> bool:
+async def _until_stopped(relay: Relay, consumer: Consumer | None, *chores: Awaitable[None]) -> bool:
     """Whether the consumer, if there is one, could leave its group in good order."""
     stopping = stop_on_signals()
     relaying = asyncio.create_task(relay.run(stopping))
     consuming = asyncio.create_task(_consume(stopping, consumer))
     asked = asyncio.create_task(stopping.wait())
-    tasks = {asked, relaying, consuming, asyncio.ensure_future(sweeping)}
+    tasks = {asked, relaying, consuming, *map(asyncio.ensure_future, chores)}
     log.info("worker_started")
     # None ends by itself: a worker that only seemed to work would be worse than none.
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -105,6 +105,13 @@ async def _consume(stopping: asyncio.Event, consumer: Consumer | None) -> bool:
     if consumer is None:
         return await stopping.wait()
     return await consume_until(stopping, consumer)
+
+
+def _chores(settings: Settings, db: Database) -> Iterator[Awaitable[None]]:
+    yield _sweep(db, _sweeps(settings))
+    if not settings.jwt_secret:
+        lifetime = timedelta(days=settings.signing_key_days)
+        yield keep_rotating(db, MasterKey(settings.master_key), lifetime)
 
 
 def _sweeps(settings: Settings) -> tuple[Sweep, ...]:

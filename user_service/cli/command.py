@@ -17,6 +17,7 @@ from rich.table import Table
 from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable
 from user_service.errors import InvalidFields, Refusal, Unavailable
+from user_service.identity.master_key import WrongMasterKey
 from user_service.settings import Settings, read_settings
 from user_service.storage.postgres import Database
 
@@ -62,6 +63,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise click.ClickException(refusal.detail) from refusal
     except KafkaUnavailable as error:
         raise click.ClickException(f"Kafka does not answer: {error}") from error
+    except WrongMasterKey as error:
+        raise click.ClickException(other_master_key(error)) from error
+
+
+def other_master_key(error: WrongMasterKey) -> str:
+    """What to do about a MASTER_KEY that does not fit the signing keys."""
+    return (
+        f"{error} Bring that one back; or delete the rows of the table signing_keys, which ends "
+        "every access token."
+    )
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:

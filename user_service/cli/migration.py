@@ -9,8 +9,8 @@ import uvloop
 from shared import topics
 from shared.kafka import KafkaUnavailable, create_topics
 from shared.log import configure_log
-from user_service.cli.command import database, settings_or_exit
-from user_service.identity.keyring import ensure_signing_key
+from user_service.cli.command import database, other_master_key, settings_or_exit
+from user_service.identity.key_rotation import ensure_signing_key
 from user_service.identity.master_key import MasterKey, WrongMasterKey
 from user_service.settings import Settings
 from user_service.storage.migrate import MigrationChanged, migrate
@@ -24,10 +24,7 @@ def run_migrate() -> None:
     try:
         uvloop.run(_migrate(settings))
     except WrongMasterKey as error:
-        raise click.ClickException(
-            "MASTER_KEY is not the one that the signing keys in Postgres were sealed under. "
-            "Bring that one back; or delete the table's rows, which ends every access token."
-        ) from error
+        raise click.ClickException(other_master_key(error)) from error
     except (MigrationChanged, OSError, asyncpg.PostgresError, KafkaUnavailable) as error:
         raise click.ClickException(f"{type(error).__name__}: {error}") from error
 

@@ -102,7 +102,7 @@ class AccessTokens:
         try:
             header = jwt.get_unverified_header(token)
             # The kid is a key of our own map and nothing else; the header chooses no algorithm.
-            key = self._keyring.verifying.get(header.get("kid", ""))
+            key = self._keyring.verifier(header.get("kid", ""))
             if key is None or header.get("typ") != TYPE or "crit" in header:
                 raise TokenRejected
             claims = jwt.decode(

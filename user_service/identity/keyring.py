@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,7 +14,6 @@ from user_service.errors import Unavailable
 from user_service.identity import signing_key_store
 from user_service.identity.master_key import MasterKey
 from user_service.identity.signing_key_store import StoredKey
-from user_service.storage.postgres import Transaction
 
 SigningKey = ec.EllipticCurvePrivateKey | bytes
 VerifyingKey = ec.EllipticCurvePublicKey | bytes
@@ -34,6 +33,8 @@ class Keyring:
     verifying: Mapping[str, VerifyingKey] = field(default_factory=dict)
     # Rises with every change of keys, so that remembered verifications can be dropped.
     generation: int = 0
+    # Set when a token names a key that is not in the ring.
+    missed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def symmetric(cls, secret: str) -> Keyring:
@@ -42,27 +43,46 @@ class Keyring:
 
     @property
     def ready(self) -> bool:
-        """Whether the ring has been read."""
-        return bool(self.verifying)
+        """Whether there is a key to sign with."""
+        return bool(self.kid)
 
     def require_ready(self) -> None:
         """Raise Unavailable until the ring has been read for the first time."""
         if not self.ready:
             raise Unavailable("signing keys")
 
+    def verifier(self, kid: str) -> VerifyingKey | None:
+        """The key of a token that names it.
+
+        An unknown one may be another process' news, so that the ring is read again soon.
+        """
+        key = self.verifying.get(kid)
+        if key is None:
+            self.missed.set()
+        return key
+
     def take(self, stored: list[StoredKey], master_key: MasterKey) -> None:
-        """Replace the ring by what Postgres holds, newest first; raises NoSigningKey."""
-        signing = next((key for key in stored if not key.retired), None)
+        """Replace the ring by what Postgres holds, newest first.
+
+        Raises NoSigningKey; and WrongMasterKey, after which the key that signed before goes on
+        unless it was revoked.
+        """
+        self._verify_with(stored)
+        signing = signing_key_store.signing_of(stored)
         if signing is None:
             raise NoSigningKey
+        if signing.kid != self.kid:
+            self.signing = _private(master_key.unseal(signing.sealed_private, bound_to=signing.kid))
+            self.kid = signing.kid
+
+    def _verify_with(self, stored: list[StoredKey]) -> None:
         verifying = {key.kid: _public(key.public_key) for key in stored}
-        if verifying.keys() == self.verifying.keys() and self.kid == signing.kid:
-            return
-        sealed = master_key.unseal(signing.sealed_private, bound_to=signing.kid)
-        self.signing = _private(sealed)
-        self.verifying = verifying
-        self.kid = signing.kid
-        self.generation += 1
+        if verifying.keys() != self.verifying.keys():
+            self.verifying = verifying
+            self.generation += 1
+        # A token that is signed with a revoked key would be refused everywhere.
+        if self.kid not in verifying:
+            self.kid = ""
 
     def jwks(self) -> list[dict[str, str]]:
         """Public keys as RFC 7517 wants them; none for HS256."""
@@ -72,34 +92,6 @@ class Keyring:
                 jwk = ECAlgorithm(ECAlgorithm.SHA256).to_jwk(key, as_dict=True)
                 keys.append(jwk | {"kid": kid, "use": "sig", "alg": "ES256"})
         return keys
-
-
-async def ensure_signing_key(tx: Transaction, master_key: MasterKey) -> str | None:
-    """The kid of a new key if there was none; raises WrongMasterKey when ours fits none."""
-    await signing_key_store.lock(tx)
-    stored = await signing_key_store.all_newest_first(tx)
-    if not stored:
-        return await add_signing_key(tx, master_key)
-    master_key.unseal(stored[0].sealed_private, bound_to=stored[0].kid)
-    return None
-
-
-async def add_signing_key(tx: Transaction, master_key: MasterKey) -> str:
-    """Make an ES256 key pair, store it with its private half sealed, and return its kid."""
-    kid = secrets.token_hex(8)
-    private = ec.generate_private_key(ec.SECP256R1())
-    plain = private.private_bytes(
-        serialization.Encoding.DER,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    public = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    await signing_key_store.add(
-        tx, kid=kid, public_key=public.decode(), sealed=master_key.seal(plain, bound_to=kid)
-    )
-    return kid
 
 
 def _public(pem: str) -> ec.EllipticCurvePublicKey:

@@ -13,7 +13,10 @@ NONCE_BYTES = 12
 
 
 class WrongMasterKey(Exception):
-    """Something was sealed under another master key."""
+    """A key was sealed under another master key."""
+
+    def __init__(self, bound_to: str) -> None:
+        super().__init__(f"MASTER_KEY is not the one that key {bound_to} was sealed under.")
 
 
 class MasterKey:

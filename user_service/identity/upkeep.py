@@ -1,13 +1,15 @@
-"""What a process reads again while it runs: signing keys, and what hashes cost by now."""
+"""What a process does again and again: read and rotate signing keys, learn what hashes cost."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 
-from user_service.identity import account_store, signing_key_store
+from user_service.identity import account_store, key_rotation, signing_key_store
 from user_service.identity.keyring import Keyring
 from user_service.identity.master_key import MasterKey
 from user_service.identity.passwords import Passwords
@@ -15,19 +17,34 @@ from user_service.storage.postgres import Database
 
 KEYS_SECONDS = 30
 COSTS_SECONDS = 600
+ROTATION_SECONDS = 60
 RETRY_SECONDS = 1
 
 log = structlog.get_logger()
 
 
 async def keep_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> None:
-    """Follow the keyring in Postgres for ever."""
+    """Follow the keyring in Postgres for ever, a second behind whoever meets an unknown key."""
 
     async def read() -> None:
+        keyring.missed.clear()
         async with db.connection() as connection:
-            keyring.take(await signing_key_store.all_newest_first(connection), master_key)
+            keyring.take(await signing_key_store.newest_first(connection), master_key)
 
-    await _repeat("signing keys", read, every=KEYS_SECONDS)
+    await _repeat("signing keys", read, every=KEYS_SECONDS, sooner=keyring.missed)
+
+
+async def keep_rotating(db: Database, master_key: MasterKey, lifetime: timedelta) -> None:
+    """Let no key sign for longer than `lifetime`, for ever."""
+
+    async def rotate() -> None:
+        async with db.transaction() as tx:
+            made = await key_rotation.rotate_when_due(tx, master_key, lifetime)
+            expired = await signing_key_store.delete_expired(tx)
+        if made or expired:
+            log.info("signing_keys_rotated", made=made, expired=expired)
+
+    await _repeat("key rotation", rotate, every=ROTATION_SECONDS)
 
 
 async def keep_costs(db: Database, passwords: Passwords) -> None:
@@ -41,11 +58,26 @@ async def keep_costs(db: Database, passwords: Passwords) -> None:
     await _repeat("hash costs", read, every=COSTS_SECONDS)
 
 
-async def _repeat(what: str, read: Callable[[], Awaitable[None]], *, every: float) -> None:
+async def _repeat(
+    what: str,
+    work: Callable[[], Awaitable[None]],
+    *,
+    every: float,
+    sooner: asyncio.Event | None = None,
+) -> None:
+    """Work every so many seconds, or a second after `sooner` was set."""
+    trouble = ""
+    sooner = sooner or asyncio.Event()
     while True:
         try:
-            await read()
-            await asyncio.sleep(every)
+            await work()
+            trouble, pause = "", every
         except Exception as error:  # whatever it is, it may be over the next time
-            log.warning("not_read", what=what, reason=repr(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            if repr(error) != trouble:  # once: an outage must not fill the log
+                trouble = repr(error)
+                log.warning("upkeep_failed", what=what, reason=trouble)
+            pause = RETRY_SECONDS
+        await asyncio.sleep(RETRY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause - RETRY_SECONDS):
+                await sooner.wait()

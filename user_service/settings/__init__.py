@@ -20,6 +20,9 @@ from user_service.settings.limits import ArgonCost, ChallengeTimes, Limits, Sess
 
 Network = IPv4Network | IPv6Network
 
+# No access token lives longer; so long must a key verify after it has signed.
+MOST_TOKEN_MINUTES = 1440
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     development: bool
@@ -86,7 +89,9 @@ def settings_from(env: Environment) -> Settings:
         otp_keys=OtpKeys.read(env),
         jwt_secret=_jwt_secret(env),
         audience=env.text("TOKEN_AUDIENCE", "gatepost"),
-        access_token_minutes=env.integer("ACCESS_TOKEN_EXPIRE_MINUTES", 15, least=1, most=1440),
+        access_token_minutes=env.integer(
+            "ACCESS_TOKEN_EXPIRE_MINUTES", 15, least=1, most=MOST_TOKEN_MINUTES
+        ),
         sessions=SessionLimits.read(env),
         new_sign_in_mails=env.flag("NEW_SIGN_IN_MAILS", default=True),
         signing_key_days=env.integer("SIGNING_KEY_DAYS", 90, least=1, most=3650),

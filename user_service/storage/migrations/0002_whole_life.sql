@@ -103,3 +103,8 @@ CREATE TABLE account_changes (
     changed_at timestamptz NOT NULL,
     PRIMARY KEY (account_id, kind)
 );
+
+-- A key signs from its own moment until the next one's, and is published before. A rotation is one
+-- row, so that none can be left half done.
+ALTER TABLE signing_keys ADD COLUMN signs_from timestamptz NOT NULL DEFAULT now(), DROP COLUMN retired_at;
+UPDATE signing_keys SET signs_from = created_at;

@@ -1,0 +1,168 @@
+"""An installation with signing keys of its own, which no other test notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import jwt
+
+from tests.corner import Corner
+from tests.mailroom import Mailroom
+from tests.people import Person, log_in, member
+from tests.service_process import ServiceProcess
+from tests.user_service.forged_tokens import Claims, part
+from tests.worker_process import WorkerProcess
+
+# Tokens of one process are accepted by another only if both name the same issuer.
+ISSUER = "http://localhost:3000"
+DAY = timedelta(days=1)
+UNTIL_IT_SIGNS = timedelta(minutes=10, seconds=1)
+UNTIL_IT_EXPIRES = timedelta(minutes=1450, seconds=1)
+
+
+def run_sql(url: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    async def run() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetch(statement, *arguments)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def database(corner: Corner, template: str = "template0") -> Iterator[Corner]:
+    """The same corner, with a database of its own."""
+    name = f"keys_{uuid.uuid4().hex}"
+    server = os.environ["DATABASE_URL"]
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = urlunsplit(urlsplit(corner.database_url)._replace(path=f"/{name}"))
+    variables = corner.variables | {"DATABASE_URL": url, "PUBLIC_BASE_URL": ISSUER}
+    yield Corner(url, corner.redis_url, corner.topic_prefix, variables)
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def inhabited(corner: Corner, mailroom: Mailroom) -> Iterator[tuple[str, Person]]:
+    """A database with its first key and one account: its name, and whose account it is."""
+    with database(corner) as home:
+        subprocess.run(
+            [sys.executable, "-m", "user_service", "migrate"],
+            env=home.variables,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        with ServiceProcess.started(home.variables) as service:
+            person = asyncio.run(member(service, mailroom))
+        yield urlsplit(home.database_url).path[1:], person
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Its processes live until the test ends."""
+
+    corner: Corner
+    person: Person
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def service(self, **settings: str) -> ServiceProcess:
+        ready = settings.pop("ready", "/health/ready")
+        started = ServiceProcess.started(self.corner.variables, ready=ready, **settings)
+        return self.stack.enter_context(started)
+
+    def worker(self, **settings: str) -> WorkerProcess:
+        worker = self.stack.enter_context(WorkerProcess.started(self.corner.variables, **settings))
+        worker.come_up()
+        return worker
+
+    def let_pass(self, elapsed: timedelta) -> None:
+        """The same as waiting, as far as signing keys can tell."""
+        self.corner.rows(
+            """
+            UPDATE signing_keys
+            SET created_at = created_at - $1::interval, signs_from = signs_from - $1::interval
+            """,
+            elapsed,
+        )
+
+    def kids(self) -> list[str]:
+        """Those of all rows, the newest key first."""
+        rows = self.corner.rows("SELECT kid FROM signing_keys ORDER BY signs_from DESC")
+        return [row["kid"] for row in rows]
+
+    def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
+        """What `keys …` ends with: its code, its output and its errors."""
+        done = subprocess.run(
+            [sys.executable, "-m", "user_service", "keys", *arguments],
+            env=self.corner.variables | settings,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    def listed(self, *arguments: str) -> list[tuple[str, str]]:
+        """Kids and states, as a command tells them."""
+        code, told, errors = self.command(*arguments, "--json")
+        assert code == 0, errors
+        return [(key["kid"], key["state"]) for key in json.loads(told)]
+
+    def token(self, service: ServiceProcess) -> str:
+        """A new one."""
+
+        async def sign_in() -> httpx.Response:
+            async with service.client() as client:
+                return await log_in(client, self.person)
+
+        answer = asyncio.run(sign_in())
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["data"]["token"]
+        return token
+
+
+def kid_of(token: str) -> str:
+    kid: str = jwt.get_unverified_header(token)["kid"]
+    return kid
+
+
+def published(service: ServiceProcess) -> list[str]:
+    answer = httpx.get(f"{service.url}/.well-known/jwks.json")
+    assert answer.status_code == 200, answer.text
+    keys: list[dict[str, Any]] = answer.json()["keys"]
+    return [key["kid"] for key in keys]
+
+
+def accepted(service: ServiceProcess, token: str) -> bool:
+    headers = {"authorization": f"Bearer {token}"}
+    answer = httpx.get(f"{service.url}/api/auth/profile", headers=headers, timeout=10)
+    assert answer.status_code in (200, 401), answer.text
+    return answer.status_code == 200
+
+
+def read_again(service: ServiceProcess) -> None:
+    """Let a process read its keys again, a second from now at most."""
+    header: Claims = {"alg": "ES256", "typ": "at+jwt", "kid": "unheard-of"}
+    assert not accepted(service, f"{part(header)}.{part({})}.{part(b'')}")
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
