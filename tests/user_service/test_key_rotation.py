@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -84,23 +84,19 @@ def test_the_worker_publishes_a_key_before_it_signs_and_forgets_it_when_its_toke
     service = installation.service()
     (first,) = installation.kids()
     token = installation.token(service)
-    header, claims = (jwt.get_unverified_header(token), _claims(token))
+    header, claims = jwt.get_unverified_header(token), _claims(token)
     far = sign(
         header, {**claims, "exp": claims["exp"] + 10**6}, private_key(installation.corner, first)
     )
     assert accepted(service, far)
 
-    def worked(expected: list[str]) -> bool:
-        return installation.kids() == expected
-
-    installation.let_pass(90 * DAY - timedelta(minutes=11))
+    installation.let_pass(90 * DAY - timedelta(minutes=30))
     worker = installation.worker()
-    eventually(lambda: "worker_started" in worker.log)
     time.sleep(0.5)
     assert installation.kids() == [first]
     worker.kill()
 
-    installation.let_pass(timedelta(minutes=1, seconds=1))
+    installation.let_pass(timedelta(minutes=20))
     worker = installation.worker()
     eventually(lambda: len(installation.kids()) == 2)
     worker.kill()
@@ -126,7 +122,7 @@ def test_the_worker_publishes_a_key_before_it_signs_and_forgets_it_when_its_toke
     eventually(lambda: published(service) == [second])
     assert not accepted(service, far)
     worker = installation.worker()
-    eventually(lambda: worked([second]))
+    eventually(lambda: installation.kids() == [second])
     worker.kill()
 
 
@@ -168,7 +164,7 @@ async def _rotating_at_once(installation: Installation, many: int) -> None:
 
 
 @asynccontextmanager
-async def _holding(installation, statement):  # type: ignore[no-untyped-def]
+async def _holding(installation: Installation, statement: str) -> AsyncIterator[None]:
     connection = await asyncpg.connect(installation.corner.database_url)
     try:
         async with connection.transaction():
