@@ -11,7 +11,6 @@ import msgspec
 import rich_click as click
 import uvloop
 from msgspec import Struct
-from redis.exceptions import RedisError
 
 from email_service import worker
 from email_service.preview import write_previews
@@ -19,7 +18,6 @@ from email_service.settings import read_brand, read_settings
 from shared.dead_letters.commands import Desk, dead_letter_commands
 from shared.dead_letters.reading import DeadLetter
 from shared.env import UnsafeSettings
-from shared.kafka import KafkaUnavailable
 from shared.log import configure_log
 from shared.topics import MAIL
 
@@ -33,9 +31,6 @@ def main() -> None:
     except UnsafeSettings as error:
         click.echo(error.report(), err=True)
         raise SystemExit(UNSAFE) from None
-    except (KafkaUnavailable, RedisError) as error:
-        click.echo(f"Not now: {error}", err=True)
-        raise SystemExit(1) from None
 
 
 @click.group(invoke_without_command=True)

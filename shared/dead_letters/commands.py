@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import click as plain_click
-import msgspec
 import rich_click as click
+from redis.exceptions import RedisError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shared.dead_letters.reading import DeadLetter, DeadLetters
-from shared.kafka import KafkaConnection, Producer
+from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
 from shared.redis import RedisConnection
+from shared.terminal import printable
 from shared.topics import Topic
+
+T = TypeVar("T")
 
 
 def replay_everything(_letter: DeadLetter) -> None:
@@ -51,10 +57,10 @@ def dead_letter_commands(read_desk: Callable[[], Desk], about: str) -> click.Ric
     @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
     def list_(as_json: bool) -> None:
         """Those that were neither replayed nor dropped, oldest first."""
-        letters = asyncio.run(_waiting(read_desk()))
+        letters = _run(_waiting(read_desk()))
         if as_json:
             for letter in letters:
-                click.echo(msgspec.json.encode(letter.summary()).decode())
+                click.echo(json.dumps(letter.summary()))
         else:
             Console().print(_table(letters) if letters else "No dead letters.")
 
@@ -62,9 +68,8 @@ def dead_letter_commands(read_desk: Callable[[], Desk], about: str) -> click.Ric
     @click.argument("id")
     def show(id: str) -> None:
         """One dead letter whole, as JSON."""
-        [letter] = _chosen(asyncio.run(_waiting(read_desk())), (id,))
-        shown = msgspec.json.encode(letter.summary() | {"content": letter.content()})
-        click.echo(msgspec.json.format(shown, indent=2).decode())
+        [letter] = _chosen(_run(_waiting(read_desk())), (id,))
+        click.echo(json.dumps(letter.summary() | {"content": letter.content()}, indent=2))
 
     @dead_letters.command()
     @click.argument("ids", nargs=-1)
@@ -73,21 +78,31 @@ def dead_letter_commands(read_desk: Callable[[], Desk], about: str) -> click.Ric
         """Give the original events back to their topics. A code that has ended is refused."""
         if bool(ids) == everything:
             raise plain_click.UsageError("Name the dead letters, or say --all.")
-        raise SystemExit(asyncio.run(_replay(read_desk(), ids)))
+        raise SystemExit(_run(_replay(read_desk(), ids)))
 
     @dead_letters.command()
     @click.argument("ids", nargs=-1, required=True)
     def drop(ids: tuple[str, ...]) -> None:
         """Do not list these any more."""
-        asyncio.run(_drop(read_desk(), ids))
+        _run(_drop(read_desk(), ids))
 
     return dead_letters
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; an outage ends the process with 1 and a sentence."""
+    try:
+        return asyncio.run(work)
+    except (KafkaUnavailable, RedisError) as error:
+        click.echo(f"Not now: {error}", err=True)
+        raise SystemExit(1) from None
 
 
 def _table(letters: list[DeadLetter]) -> Table:
     table = Table("id", "since", "reason", "tries", "event")
     for letter in letters:
-        table.add_row(letter.id, letter.end.at, letter.why, letter.end.attempts, letter.event_id)
+        cells = (letter.id, letter.end.at, letter.why, letter.end.attempts, letter.event_id)
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     return table
 
 

@@ -45,3 +45,19 @@ def _ends(client: confluent_kafka.Consumer, names: set[str]) -> dict[tuple[str, 
             if end > start:
                 ends[name, number] = end
     return ends
+
+
+def records_as_they_come(
+    client: confluent_kafka.Consumer, names: set[str], *, from_beginning: bool
+) -> Iterator[confluent_kafka.Message]:
+    """All that the topics get from now on, or have got since their beginning; ends never."""
+    topics = client.list_topics(timeout=ANSWER_SECONDS).topics
+    held = [(name, number) for name in names & topics.keys() for number in topics[name].partitions]
+    places = [TopicPartition(*partition) for partition in held]
+    for at in places:
+        # Asked now: librdkafka's own "end" would be wherever that is once it has connected.
+        at.offset = client.get_watermark_offsets(at, ANSWER_SECONDS)[0 if from_beginning else 1]
+    client.assign(places)
+    while True:
+        records = client.consume(BATCH, BATCH_SECONDS)
+        yield from (record for record in records if record.error() is None)

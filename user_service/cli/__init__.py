@@ -6,6 +6,7 @@ import rich_click as click
 
 from user_service.cli.admin import admin
 from user_service.cli.clients import clients
+from user_service.cli.events import events
 from user_service.cli.keys import keys
 from user_service.cli.migration import run_migrate
 from user_service.cli.serving import run_worker, serve
@@ -19,5 +20,5 @@ def main() -> None:
     """
 
 
-for command in (serve, run_worker, run_migrate, admin, clients, keys):
+for command in (serve, run_worker, run_migrate, admin, clients, events, keys):
     main.add_command(command)

@@ -13,7 +13,7 @@ from user_service.storage.postgres import Connection, Transaction
 RELAY_LOCK = 0x72656C6179
 
 
-class PendingEvent(Struct, frozen=True):
+class StoredEvent(Struct, frozen=True):
     id: int
     event_id: UUID
     topic: str
@@ -21,6 +21,9 @@ class PendingEvent(Struct, frozen=True):
     payload: str
     created_at: datetime
     decoy: bool
+
+
+COLUMNS = ", ".join(StoredEvent.__struct_fields__)
 
 
 async def put(tx: Transaction, key: UUID, *produced: Struct, decoy: bool = False) -> None:
@@ -76,20 +79,24 @@ async def claim(tx: Transaction) -> bool:
     return claimed
 
 
-async def pending(tx: Transaction, most: int) -> list[PendingEvent]:
+async def any_pending(connection: Connection) -> bool:
+    """Whether anything waits for the relay: the one question that an idle one asks."""
+    waiting: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM outbox WHERE acknowledged_at IS NULL)"
+    )
+    return waiting
+
+
+async def pending(tx: Transaction, most: int) -> list[StoredEvent]:
     """The oldest events that no broker has acknowledged.
 
     Ids rise in the order of commits within one account, because each of its events is put under
-    the lock of its row.
+    the lock of its row; and within one statement, which numbers its rows after sorting them.
     """
     rows = await tx.fetch(
-        """
-        SELECT id, event_id, topic, key, payload, created_at, decoy
-        FROM outbox WHERE acknowledged_at IS NULL ORDER BY id LIMIT $1
-        """,
-        most,
+        f"SELECT {COLUMNS} FROM outbox WHERE acknowledged_at IS NULL ORDER BY id LIMIT $1", most
     )
-    return [PendingEvent(*row) for row in rows]
+    return [StoredEvent(*row) for row in rows]
 
 
 async def acknowledge(tx: Transaction, ids: list[int]) -> None:
@@ -115,3 +122,61 @@ async def sweep(connection: Connection, most: int) -> int:
         most,
     )
     return int(done.split()[-1])
+
+
+class Selection(Struct, frozen=True):
+    """Events by topic, account and time of creation; what is None does not matter."""
+
+    topics: list[str]
+    key: str | None
+    since: datetime | None
+    until: datetime | None
+
+
+class Kept(Struct, frozen=True):
+    """How many events are there; `last` is the highest id among those already produced."""
+
+    produced: int
+    pending: int
+    last: int
+
+
+SELECTED = """
+    NOT decoy AND topic = ANY($1) AND ($2::text IS NULL OR key = $2)
+    AND ($3::timestamptz IS NULL OR created_at >= $3)
+    AND ($4::timestamptz IS NULL OR created_at < $4)
+"""
+
+
+async def kept(connection: Connection, chosen: Selection) -> Kept:
+    row = await connection.fetchrow(
+        f"""
+        SELECT count(acknowledged_at), count(*) - count(acknowledged_at),
+            coalesce(max(id) FILTER (WHERE acknowledged_at IS NOT NULL), 0)
+        FROM outbox WHERE {SELECTED}
+        """,
+        *_values(chosen),
+    )
+    return Kept(*row) if row else Kept(0, 0, 0)
+
+
+async def produced(
+    connection: Connection, chosen: Selection, *, after: int, last: int, most: int
+) -> list[StoredEvent]:
+    """Events that the brokers have had, in the order in which they had them."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS} FROM outbox
+        WHERE {SELECTED} AND acknowledged_at IS NOT NULL AND id > $5 AND id <= $6
+        ORDER BY id LIMIT $7
+        """,
+        *_values(chosen),
+        after,
+        last,
+        most,
+    )
+    return [StoredEvent(*row) for row in rows]
+
+
+def _values(chosen: Selection) -> tuple[object, ...]:
+    return chosen.topics, chosen.key, chosen.since, chosen.until

@@ -13,7 +13,7 @@ from shared import events
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
 from user_service.errors import Unavailable
 from user_service.outbox import outbox_store
-from user_service.outbox.outbox_store import PendingEvent
+from user_service.outbox.outbox_store import StoredEvent
 from user_service.storage.postgres import Database
 
 BATCH = 500
@@ -57,17 +57,22 @@ class Relay:
         """
         while not stopping.is_set():
             try:
-                produced = await self._batch()
+                produced = await self._batch() if await self._anything() else 0
                 await asyncio.sleep(0 if produced == BATCH else IDLE_SECONDS)
             except (Unavailable, KafkaUnavailable) as error:
                 log.warning("relay_waits", reason=repr(error.__cause__ or error))
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def _anything(self) -> bool:
+        async with self.db.connection() as connection:
+            return await outbox_store.any_pending(connection)
+
     async def _batch(self) -> int:
         async with self.db.transaction() as tx:
             claimed = await outbox_store.claim(tx)
             pending = await outbox_store.pending(tx, BATCH) if claimed else []
-            self.metrics.oldest = pending[0].created_at if pending else None
+            told = (event.created_at for event in pending if not event.decoy)
+            self.metrics.oldest = next(told, None)
             # Enqueued in order; the producer keeps the order of a key through every retry.
             outcomes = await asyncio.gather(
                 *[self._enqueue(event) for event in pending], return_exceptions=True
@@ -76,22 +81,28 @@ class Relay:
             taken = [e.id for e, failure in zip(pending, outcomes, strict=True) if not failure]
             if taken:
                 await outbox_store.acknowledge(tx, taken)
-        self.metrics.relayed.inc(len(taken))
+        decoys = sum(event.decoy for event in pending)
+        self.metrics.relayed.inc(len(taken) - decoys)
         # Raised only after the commit: one event that Kafka refuses must not hold up all others.
         if failures:
             raise failures[0]
         self.metrics.oldest = None
         return len(pending)
 
-    def _enqueue(self, event: PendingEvent) -> asyncio.Future[None]:
-        if event.decoy:
-            return _done()
-        return self.producer.enqueue(
-            self.kafka.topic_prefix + event.topic,
-            event.key,
-            event.payload.encode(),
-            events.headers(str(event.event_id), event.topic, event.created_at),
-        )
+    def _enqueue(self, event: StoredEvent) -> asyncio.Future[None]:
+        return _done() if event.decoy else hand_over(event, self.producer, self.kafka)
+
+
+def hand_over(
+    event: StoredEvent, producer: Producer, kafka: KafkaConnection
+) -> asyncio.Future[None]:
+    """Enqueue an event as it was when it happened, and return its acknowledgement."""
+    return producer.enqueue(
+        kafka.topic_prefix + event.topic,
+        event.key,
+        event.payload.encode(),
+        events.headers(str(event.event_id), event.topic, event.created_at),
+    )
 
 
 def _done() -> asyncio.Future[None]:
