@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from shared.env import Environment
 from tests.corner import Corner
+from user_service.settings.database import PostgresConnection
+from user_service.storage.postgres import Database
 
 
 async def settled(corner: Corner, many: int) -> list[str]:
@@ -18,3 +23,14 @@ async def settled(corner: Corner, many: int) -> list[str]:
         ids,
     )
     return [str(id) for id in ids]
+
+
+@asynccontextmanager
+async def opened(corner: Corner) -> AsyncIterator[Database]:
+    """The stores' own way into this corner."""
+    db = Database(PostgresConnection.read(Environment(corner.variables)))
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
