@@ -108,6 +108,19 @@ async def test_a_repetition_succeeds_though_the_first_one_was_never_settled(
     assert len(events) == 1
 
 
+async def test_a_move_that_was_cut_off_between_the_code_and_the_commit_costs_no_code(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    mover = await Mover.ready(service, mailroom)
+    async with service.client() as client:
+        code = mailroom.code(await mover.begin(client))
+        async with held(corner, await id_of(corner, mover.person.email)):
+            assert outcome(await mover.verify(client, code)) == (503, "unavailable")
+        assert await email_of(client, mover) == mover.person.email
+        assert (await mover.verify(client, code)).status_code == 200
+        assert await email_of(client, mover) == mover.wanted
+
+
 async def test_ten_minutes_later_the_repetition_is_too_late(
     service: ServiceProcess, mailroom: Mailroom, corner: Corner
 ) -> None:

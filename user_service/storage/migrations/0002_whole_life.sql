@@ -7,7 +7,7 @@ ALTER TABLE accounts
     ADD COLUMN epoch integer NOT NULL DEFAULT 0,
     -- The recovery that set the password in use: told from others when its request is repeated.
     ADD COLUMN password_challenge text,
-    -- The challenge whose code moves the account to another address.
+    -- The challenge whose code moves the account to another address, or has moved it last.
     ADD COLUMN address_challenge text;
 
 -- How many usernames an account has claimed: none of them is given to anybody else.
