@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -183,6 +184,26 @@ def test_an_odd_form_is_refused_in_the_words_of_the_rfc(service: ServiceProcess,
     assert answer.json().keys() == {"error", "error_description"}
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "username",
+    [
+        "é@example.org",
+        "a@ex\\ample.org",
+        'a@"x".org',
+        "a@\U0001f4a5.org",
+        "a\\@x.org",
+        "\u202e@x.org",
+    ],
+)
+def test_a_description_holds_no_character_that_the_rfc_forbids(
+    service: ServiceProcess, username: str
+) -> None:
+    """Though it quotes what was typed: libraries put it into headers and logs."""
+    answer = _ask(service, _by_password(username))
+    assert _outcome(answer) == (400, "invalid_request")
+    assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", answer.json()["error_description"])
 
 
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])

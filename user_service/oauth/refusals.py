@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from litestar import Request, Response
@@ -32,6 +33,8 @@ from user_service.web.problems import (
 
 INVALID_GRANT = (WrongCredentials, RefreshTokenRejected)
 INVALID_REQUEST = (InvalidFields, BodyTooLarge)
+# What an error_description may not hold: a sentence may quote what was typed.
+UNSPEAKABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 BASIC = 'Basic realm="gatepost", charset="UTF-8"'
 
 
@@ -95,5 +98,5 @@ def _error_code(refusal: type[Refusal]) -> str:
 
 
 def _error(refusal: Refusal) -> OAuthError:
-    sentences = " ".join((refusal.fields or {}).values())
-    return OAuthError(_error_code(type(refusal)), sentences or refusal.detail)
+    sentences = " ".join((refusal.fields or {}).values()) or refusal.detail
+    return OAuthError(_error_code(type(refusal)), UNSPEAKABLE.sub("?", sentences))
