@@ -116,13 +116,11 @@ async def test_known_and_unknown_addresses_are_looked_up_alike(
         for address in (known.email, fresh_address()):
             person = Person(email=address)
             recovery_id = await recover(client, person)
-            assert outcome(await reset(client, person, recovery_id, "000000", BREACHED)) == (
-                400,
-                "invalid_request",
-            )
+            refused = await reset(client, person, recovery_id, "000000", BREACHED)
+            assert outcome(refused) == (400, "wrong_code")
             assert (await ask_to_register(client, Person(email=address))).status_code == 202
-    assert [path for path, _ in ranges.asked[:2]] == [path for path, _ in ranges.asked[2:]]
-    assert len(ranges.asked) == 4
+    # Strangers' codes make us ask nobody.
+    assert [path for path, _ in ranges.asked] == [f"/range/{digits(Person().password)[:5]}"] * 2
 
 
 @pytest.mark.parametrize("behaviour", FAILURES)

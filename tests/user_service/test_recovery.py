@@ -177,6 +177,23 @@ async def test_a_refused_password_costs_neither_code_nor_guess(
         assert (await reset(client, person, recovery_id, code)).status_code == 200
 
 
+async def test_nobodys_name_is_their_password_and_only_the_right_code_tells_so(
+    service: ServiceProcess, mailroom: Mailroom
+) -> None:
+    person = await member(service, mailroom, name="Ottoline Featherstonehaugh")
+    async with service.client() as client:
+        recovery_id = await recover(client, person)
+        code = mailroom.code(recovery_id)
+        guessed = await reset(client, person, recovery_id, wrong(code), person.name)
+        assert outcome(guessed) == WRONG
+        for name in (person.name, person.name.split()[1].lower()):
+            answer = await reset(client, person, recovery_id, code, name)
+            assert outcome(answer) == (400, "invalid_request")
+            assert [error["field"] for error in answer.json()["errors"]] == ["new_password"]
+        assert (await log_in(client, person)).status_code == 200
+        assert (await reset(client, person, recovery_id, code)).status_code == 200
+
+
 async def test_an_account_without_a_password_gets_one(
     service: ServiceProcess, mailroom: Mailroom, corner: Corner
 ) -> None:

@@ -22,10 +22,15 @@ class NewPasswords:
         self, password: str, *, address: str, name: str = "", field: str = "password"
     ) -> None:
         """Raise InvalidFields about `field` unless the owner of the address may use it."""
+        self.require_allowed(password, address=address, name=name, field=field)
+        if self.breached is not None and await self.breached.hold(normalized(password)):
+            raise InvalidFields(**{field: BREACHED})
+
+    def require_allowed(
+        self, password: str, *, address: str, name: str = "", field: str = "password"
+    ) -> None:
+        """The same by the policy alone, which asks nobody."""
         local, _, _ = address.partition("@")
         own_words = (address, local, name, *name.split())
-        text = normalized(password)
-        if objection := self.policy.objection(text, own_words):
+        if objection := self.policy.objection(normalized(password), own_words):
             raise InvalidFields(**{field: objection})
-        if self.breached is not None and await self.breached.hold(text):
-            raise InvalidFields(**{field: BREACHED})

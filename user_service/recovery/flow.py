@@ -91,8 +91,8 @@ class Recovery:
         """
         await self.limits.spend("verify", client)
         guess = await self._guess(proof)
-        # Before the code: a password that is refused must not cost it.
-        await self.new_passwords.require(password, address=guess.address, field="new_password")
+        # Before the code: what nobody may use is refused without telling whether it was right.
+        self.new_passwords.require_allowed(password, address=guess.address, field="new_password")
         checked = await self.challenges.check(guess)
         checked.require_right()
         if checked.outcome is Outcome.COMMITTED:
@@ -100,6 +100,7 @@ class Recovery:
             await self._require_done(guess.id, account_id, password)
             return account_id
         begun = msgspec.json.decode(checked.content, type=Begun)
+        await self._judge(begun.account_id, password)
         account = await self._commit(guess.id, begun, password, Actor.oneself(client.address))
         if account is None:
             await self._require_done(guess.id, begun.account_id, password)
@@ -132,6 +133,18 @@ class Recovery:
         if isinstance(proof, LinkToken):
             return await self.challenges.guess_of(proof.text)
         return Guess(proof.recovery_id, canonical_address(proof.email), proof.digits)
+
+    async def _judge(self, account_id: UUID, password: str) -> None:
+        """Judge it by the owner's name too, which only the right code may tell of.
+
+        A refusal costs no code: it is verified, and takes another password for ten minutes.
+        """
+        async with self.db.connection() as connection:
+            owner = await account_store.find(connection, account_id)
+        if owner is not None:
+            await self.new_passwords.require(
+                password, address=owner.email, name=owner.name, field="new_password"
+            )
 
     async def _commit(self, id: str, begun: Begun, password: str, by: Actor) -> Account | None:
         """The account with its new password; None when it is disabled or in another epoch."""
