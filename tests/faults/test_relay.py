@@ -12,6 +12,7 @@ import asyncpg
 import confluent_kafka
 import pytest
 
+from shared.topics import LIFECYCLE
 from tests.faults.house import House, until
 from tests.people import log_in, member
 from tests.worker_process import WorkerProcess
@@ -195,6 +196,52 @@ async def test_what_happens_while_kafka_is_away_is_kept_and_goes_out_in_order(
         event = json.loads(message.value() or b"")
         versions.get(event["user_id"], []).append(event["account_version"])
     assert list(versions.values()) == [[2, 3, 4]] * 3
+
+
+HOUR = """
+    INSERT INTO outbox (topic, key, payload)
+    SELECT ($2::text[])[1 + ($1::int + version * 7) % cardinality($2::text[])], key,
+        json_build_object('version', 1, 'user_id', key, 'account_version', version)::text
+    FROM generate_series($1::int, $1::int + 9) AS version, unnest($3::text[]) AS key
+"""
+
+
+async def test_an_hour_without_kafka_loses_nothing_and_mixes_up_nobody(house: House) -> None:
+    names, users = [topic.name for topic in LIFECYCLE], [secrets.token_hex(8) for _ in range(50)]
+    house.kafka.freeze()
+    for first in range(1, 101, 10):
+        with WorkerProcess.started(house.corner.variables) as worker:
+            await house.corner.fetch(HOUR, first, names, users)
+            if first in (21, 61):
+                await until(worker.up)
+                await asyncio.sleep(0.5)
+                worker.kill()
+        if first == 51:
+            house.kafka.thaw()
+            house.kafka.kill()
+    query = "SELECT FROM outbox WHERE key = ANY($1) AND acknowledged_at IS NULL"
+    assert len(await house.corner.fetch(query, users)) == 5000
+    house.kafka.start()
+    with WorkerProcess.started(house.corner.variables) as worker:
+
+        async def drained() -> bool:
+            return not await house.corner.fetch(query, users)
+
+        print(f"5,000 events after {await until(drained, within=30):.1f} s")
+        assert await worker.stop() < 5
+    told: dict[str, set[int]] = {user: set() for user in users}
+    for name in names:
+        newest = dict.fromkeys(users, 0)
+        for message in produced(house, name):
+            event = json.loads(message.value() or b"")
+            if (user := event.get("user_id")) not in told:
+                continue
+            # What comes again is older than what was told; what is new is newer than all of it.
+            if event["account_version"] not in told[user]:
+                assert event["account_version"] > newest[user]
+                newest[user] = event["account_version"]
+                told[user].add(event["account_version"])
+    assert all(versions == set(range(1, 101)) for versions in told.values())
 
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["idle", "while Kafka hangs"])
