@@ -29,6 +29,8 @@ from tests.worker_process import WorkerProcess
 
 # Tokens of one process are accepted by another only if both name the same issuer.
 ISSUER = "http://localhost:3000"
+OTHER_MASTER_KEY = "0c4e1d9be27a4836b1d27c40fae83957c6d2e1f04a7b8835906afd1c2e3b4800"
+JWT_SECRET = "c81f0a7b52e94d3687aa15f0be6d2493"
 DAY = timedelta(days=1)
 UNTIL_IT_SIGNS = timedelta(minutes=10, seconds=1)
 UNTIL_IT_EXPIRES = timedelta(minutes=1450, seconds=1)

@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
 import jwt
-import pytest
 
-from tests.corner import Corner
-from tests.mailroom import Mailroom
-from tests.people import Person
 from tests.user_service.forged_tokens import private_key, sign
 from tests.user_service.signing_keys import (
     DAY,
+    JWT_SECRET,
+    OTHER_MASTER_KEY,
     UNTIL_IT_EXPIRES,
     UNTIL_IT_SIGNS,
     Installation,
     accepted,
-    database,
     eventually,
-    inhabited,
     kid_of,
     published,
     read_again,
 )
-
-OTHER_MASTER_KEY = "0c4e1d9be27a4836b1d27c40fae83957c6d2e1f04a7b8835906afd1c2e3b4800"
-JWT_SECRET = "c81f0a7b52e94d3687aa15f0be6d2493"
-
-
-@pytest.fixture(scope="module")
-def template(corner: Corner, mailroom: Mailroom) -> Iterator[tuple[str, Person]]:
-    with inhabited(corner, mailroom) as made:
-        yield made
-
-
-@pytest.fixture
-def installation(corner: Corner, template: tuple[str, Person]) -> Iterator[Installation]:
-    name, person = template
-    with database(corner, name) as own:
-        installation = Installation(own, person)
-        with installation.stack:
-            yield installation
 
 
 def test_every_process_accepts_every_token_before_during_and_after_a_rotation(
