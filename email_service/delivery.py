@@ -88,7 +88,7 @@ class Delivery:
         try:
             with message.assignment.waiting():
                 async with asyncio.timeout(order.remaining):
-                    turn = await self.turnstile.enter()
+                    turn = await self.turnstile.enter(patient=not order.is_urgent)
         except TimeoutError:
             raise _too_late(order, attempt - 1) from None
         try:

@@ -43,6 +43,11 @@ class Order(Struct, frozen=True):
         return self.deadline - time.time()
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether somebody sits there and waits for it."""
+        return isinstance(self.event, SendOtp)
+
+    @property
     def is_decoy(self) -> bool:
         """Asked for only so that a request about an unknown address produces like any other."""
         return self.event.email == "decoy-message"

@@ -10,6 +10,17 @@ from shared.backoff import doubled
 LONGEST_PROBE_SECONDS = 5.0
 
 
+class Turn:
+    """What a send holds while it is on its way."""
+
+    def __init__(self, *held: asyncio.Semaphore) -> None:
+        self._held = held
+
+    def release(self) -> None:
+        for semaphore in self._held:
+            semaphore.release()
+
+
 class Turnstile:
     """Lets at most `concurrency` sends through at a time.
 
@@ -20,6 +31,7 @@ class Turnstile:
     def __init__(self, concurrency: int) -> None:
         self._turns = asyncio.Semaphore(concurrency)
         self._probes = asyncio.Semaphore(1)
+        self._patient = asyncio.Semaphore(max(1, concurrency // 2))
         self._shut_until = 0.0
         self._refusals = 0
 
@@ -27,8 +39,22 @@ class Turnstile:
     def key_refused(self) -> bool:
         return self._refusals > 0
 
-    async def enter(self) -> asyncio.Semaphore:
-        """Wait for a turn, and return what is to be released after the send."""
+    async def enter(self, *, patient: bool = False) -> Turn:
+        """Wait for a turn, and return what is to be released after the send.
+
+        The patient queue up elsewhere first and get half of the turns, so that however many there
+        are, whoever has no time finds hardly anybody before him.
+        """
+        if not patient:
+            return Turn(await self._enter())
+        await self._patient.acquire()
+        try:
+            return Turn(await self._enter(), self._patient)
+        except BaseException:
+            self._patient.release()
+            raise
+
+    async def _enter(self) -> asyncio.Semaphore:
         while True:
             turns = self._probes if self.key_refused else self._turns
             await turns.acquire()

@@ -37,7 +37,8 @@ class Consumer:
 
     A message counts as decided when `handle` returns. If it raises, the consumer stops with that
     error and the message is delivered again; if it waits in `assignment.waiting()` when the
-    partition leaves, the next owner gets it. At most `most_undecided` are taken at a time.
+    partition leaves, the next owner gets it. At most `most_undecided` of a topic are taken at a
+    time: one topic whose messages are stuck does not hold up another.
     """
 
     def __init__(
@@ -109,10 +110,10 @@ class Consumer:
     def _own_client(self) -> None:
         client = self._client
         client.subscribe(self._names, on_revoke=self._revoked, on_lost=self._lost)
-        paused = False
+        held: set[str] = set()
         try:
             while not self._stopping.is_set():
-                paused = self._hold_back(client, paused)
+                held = self._hold_back(client, held)
                 self._take(client)
                 self._store(client)
                 self._measure_lag(client)
@@ -148,14 +149,21 @@ class Consumer:
             raise KafkaException(error)
         return False
 
-    def _hold_back(self, client: confluent_kafka.Consumer, paused: bool) -> bool:
-        full = self.undecided >= (self._most_undecided // 2 if paused else self._most_undecided)
-        # Assignments change underneath, so a pause is said again; librdkafka minds no repetition.
-        if full:
-            client.pause(client.assignment())
-        elif paused:
-            client.resume(client.assignment())
+    def _hold_back(self, client: confluent_kafka.Consumer, held: set[str]) -> set[str]:
+        """Pause the topics that are full until they are half empty, and return them."""
+        full = {topic for topic in self._names if self._is_full(topic, topic in held)}
+        if full or held:
+            # Assignments change underneath, so a pause is said again: repetition does no harm.
+            ours = client.assignment()
+            client.pause([at for at in ours if at.topic in full])
+            client.resume([at for at in ours if at.topic in held - full])
         return full
+
+    def _is_full(self, topic: str, held: bool) -> bool:
+        limit = self._most_undecided // 2 if held else self._most_undecided
+        with self._lock:
+            mine = (each for (name, _), each in self._assignments.items() if name == topic)
+            return sum(len(assignment.in_flight) for assignment in mine) >= limit
 
     def _store(self, client: confluent_kafka.Consumer) -> None:
         with self._lock:

@@ -183,5 +183,30 @@ async def test_poison_among_notices_stops_nobody(office: PostOffice) -> None:
     assert sorted(letter.end.reason for letter in letters) == ["failed"] + 3 * ["malformed"]
 
 
+async def test_codes_overtake_a_backlog_of_notices(office: PostOffice) -> None:
+    office.sendgrid.faults.add(Fault(delay_ms=50))
+    for number in range(200):
+        await office.tell("password-changed", f"person{number}@example.org")
+
+    async with office.worker(EMAIL_CONCURRENCY="2") as worker:
+        await office.sendgrid.mailbox.wait_for(None, 10)
+        asked = await office.ask("waiting@example.org")
+        mail = await office.mail_to("waiting@example.org", seconds=1.5)
+        told = await worker.metric("gatepost_mails_delivered_total")
+        await worker.shows("gatepost_mails_delivered_total", 201)
+
+    assert mail.code == asked.code
+    assert told < 100
+    assert office.sendgrid.mailbox.doubled == 0
+
+
+async def test_codes_that_wait_for_their_key_hold_up_no_notice(office: PostOffice) -> None:
+    await office.ask_many([f"person{number}@example.org" for number in range(50)], kid="k2")
+    await office.tell("password-changed", "owner@example.org")
+
+    async with office.worker(EMAIL_CONCURRENCY="1"):
+        await office.mail_to("owner@example.org")
+
+
 async def _retried(worker: Worker) -> bool:
     return await worker.metric("gatepost_mails_retried_total") >= 1

@@ -56,6 +56,37 @@ async def test_refusals_of_sends_under_way_do_not_lengthen_the_pause() -> None:
         await turnstile.enter()
 
 
+async def test_whoever_has_no_time_does_not_stand_behind_the_patient() -> None:
+    turnstile = Turnstile(4)
+    patient = [asyncio.create_task(turnstile.enter(patient=True)) for _ in range(100)]
+    await asyncio.sleep(0.01)
+    assert [task.done() for task in patient].count(True) == 2
+
+    async with asyncio.timeout(1):
+        urgent = [await turnstile.enter() for _ in range(2)]
+    waiting = asyncio.create_task(turnstile.enter())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+
+    urgent[0].release()
+    await asyncio.wait_for(waiting, 1)
+    for task in patient:
+        task.cancel()
+
+
+async def test_a_patient_one_that_is_called_off_gives_its_place_back() -> None:
+    turnstile = Turnstile(1)
+    turn = await turnstile.enter()
+    patient = [asyncio.create_task(turnstile.enter(patient=True)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    patient[0].cancel()  # it had the place, and waits for the turn
+    patient[1].cancel()  # it waits for the place
+    await asyncio.sleep(0.01)
+
+    turn.release()
+    await asyncio.wait_for(patient[2], 1)
+
+
 async def test_questions_that_meet_share_a_batch() -> None:
     batches: list[list[str]] = []
 

@@ -1,0 +1,95 @@
+"""Consuming two topics at once: what sticks in one does not hold up the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.events import new_id
+from shared.kafka import Consumer, KafkaConnection, Message, Producer, create_topics
+from shared.kafka.consumer import BATCH
+from shared.topics import SEND_NOTICE, SEND_OTP, Topic
+
+pytestmark = pytest.mark.anyio
+
+MOST = 10
+
+
+class Reader:
+    """Holds on to every message until it may let go, and remembers what it saw of each topic."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, list[bytes]] = {SEND_OTP.name: [], SEND_NOTICE.name: []}
+        self.free = {name: asyncio.Event() for name in self.taken}
+
+    async def handle(self, message: Message) -> None:
+        name = next(name for name in self.taken if message.topic.endswith(name))
+        self.taken[name].append(message.value or b"")
+        with message.assignment.waiting():
+            await self.free[name].wait()
+
+    async def has_taken(self, topic: Topic, least: int) -> None:
+        async with asyncio.timeout(15):
+            while len(self.taken[topic.name]) < least:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def connection() -> KafkaConnection:
+    connection = KafkaConnection(
+        brokers=os.environ["KAFKA_BROKER"], topic_prefix=f"{new_id()[:8]}-"
+    )
+    await create_topics(connection, [SEND_OTP, SEND_NOTICE])
+    return connection
+
+
+@pytest.fixture
+async def producer(connection: KafkaConnection) -> AsyncIterator[Producer]:
+    producer = Producer(connection, timeout=10)
+    producer.start()
+    yield producer
+    await producer.close(1)
+
+
+async def test_a_topic_that_is_stuck_does_not_hold_up_another(
+    connection: KafkaConnection, producer: Producer
+) -> None:
+    reader = Reader()
+    reader.free[SEND_OTP.name].set()
+    consumer = Consumer(
+        connection,
+        group="reader",
+        topics=[SEND_OTP, SEND_NOTICE],
+        handle=reader.handle,
+        most_undecided=MOST,
+    )
+    consuming = asyncio.create_task(consumer.run())
+    await _produce(producer, connection, SEND_NOTICE, 2000)
+    await reader.has_taken(SEND_NOTICE, MOST)
+
+    for batch in range(3):
+        await _produce(producer, connection, SEND_OTP, 20)
+        await reader.has_taken(SEND_OTP, 20 * (batch + 1))
+    # One batch is taken as a whole; after it, the topic is held back.
+    assert len(reader.taken[SEND_NOTICE.name]) <= MOST + BATCH
+
+    reader.free[SEND_NOTICE.name].set()
+    await reader.has_taken(SEND_NOTICE, 2000)
+    consumer.stop()
+    await asyncio.wait_for(consuming, 20)
+    assert {name: len(set(values)) for name, values in reader.taken.items()} == {
+        SEND_OTP.name: 60,
+        SEND_NOTICE.name: 2000,
+    }
+
+
+async def _produce(
+    producer: Producer, connection: KafkaConnection, topic: Topic, many: int
+) -> None:
+    name = connection.topic_name(topic)
+    await asyncio.gather(
+        *(producer.produce(name, None, new_id().encode(), []) for _ in range(many))
+    )
