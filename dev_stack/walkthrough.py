@@ -1,4 +1,4 @@
-"""One registration through to a profile, printed request by request."""
+"""One registration through to a profile, a refresh and a logout, printed request by request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WalkthroughFailed(Exception):
 
 
 async def walk(base_url: str, mailbox_url: str, console: Console) -> None:
-    """Register, read the code from the mailbox, verify, log in, and read the profile."""
+    """Register, read the code from the mailbox, verify, log in, read the profile, log out."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         client = ApiClient(http, base_url, mailbox_url)
         try:
@@ -58,6 +58,17 @@ async def _walk(client: ApiClient, console: Console) -> None:
 
     profile = await client.call("GET", "/api/auth/profile", token=logged_in.data["token"])
     _show(console, "5. Read the profile with the token", profile, expected=200)
+
+    live = {"refresh_token": logged_in.data["refresh_token"]}
+    refreshed = await client.call("POST", "/api/auth/refresh", live)
+    _show(console, "6. Refresh the session", refreshed, expected=200)
+
+    token = refreshed.data["token"]
+    logged_out = await client.call("POST", "/api/auth/logout", token=token)
+    _show(console, "7. Log out", logged_out, expected=200)
+
+    dead = await client.call("GET", "/api/auth/profile", token=token)
+    _show(console, "8. The token is dead at once", dead, expected=401)
 
 
 async def _health(client: ApiClient) -> str:

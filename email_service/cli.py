@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import datetime
 from pathlib import Path
 
 import click as plain_click
@@ -13,6 +14,7 @@ import uvloop
 from msgspec import Struct
 
 from email_service import worker
+from email_service.orders import NOTICE_SECONDS
 from email_service.preview import write_previews
 from email_service.settings import read_brand, read_settings
 from shared.dead_letters.commands import Desk, dead_letter_commands
@@ -58,21 +60,24 @@ def preview(out: Path) -> None:
 
 class _Life(Struct):
     expires_at: float = math.inf
+    occurred_at: datetime | None = None
 
 
-def _code_has_ended(letter: DeadLetter) -> str | None:
+def _too_late(letter: DeadLetter) -> str | None:
     try:
-        ends_at = msgspec.json.decode(letter.value or b"", type=_Life).expires_at / 1000
+        life = msgspec.json.decode(letter.value or b"", type=_Life)
     except (ValueError, RecursionError):
-        return None  # no code either
-    if ends_at > time.time():
-        return None
-    return "its code has ended; the person must ask for a new one."
+        return None  # it says nothing of time
+    if life.expires_at / 1000 <= time.time():
+        return "its code has ended; the person must ask for a new one."
+    if life.occurred_at and life.occurred_at.timestamp() + NOTICE_SECONDS <= time.time():
+        return "it is no news any more, a day after it happened."
+    return None
 
 
 def _desk() -> Desk:
     settings = read_settings()
-    return Desk(settings.kafka, settings.redis, MAIL, _code_has_ended)
+    return Desk(settings.kafka, settings.redis, MAIL, _too_late)
 
 
 cli.add_command(

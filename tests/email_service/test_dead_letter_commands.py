@@ -45,6 +45,15 @@ async def test_a_mended_mail_is_replayed_and_an_ended_code_is_refused(office: Po
     assert (code, await office.dead_letters(0)) == (0, [])
 
 
+async def test_a_notice_of_yesterday_is_not_replayed(office: PostOffice) -> None:
+    await office.tell("password-changed", "late@example.org", ago=24 * 60 * 60 + 1)
+    async with office.worker():
+        [letter] = await office.dead_letters(1)
+
+    code, told, _ = await office.command("dead-letters", "replay", letter.id)
+    assert (code, "it is no news any more" in told) == (1, True)
+
+
 async def test_an_unknown_id_and_silent_brokers_are_told_plainly(office: PostOffice) -> None:
     code, _, errors = await office.command("dead-letters", "show", "send-otp.dead/0/99")
     assert (code, errors.strip()) == (1, "No dead letter waits under send-otp.dead/0/99.")

@@ -185,18 +185,18 @@ async def test_poison_among_notices_stops_nobody(office: PostOffice) -> None:
 
 async def test_codes_overtake_a_backlog_of_notices(office: PostOffice) -> None:
     office.sendgrid.faults.add(Fault(delay_ms=50))
-    for number in range(200):
+    for number in range(300):
         await office.tell("password-changed", f"person{number}@example.org")
 
-    async with office.worker(EMAIL_CONCURRENCY="2") as worker:
+    async with office.worker(EMAIL_CONCURRENCY="4") as worker:
         await office.sendgrid.mailbox.wait_for(None, 10)
         asked = await office.ask("waiting@example.org")
-        mail = await office.mail_to("waiting@example.org", seconds=1.5)
+        mail = await office.mail_to("waiting@example.org", seconds=3)
         told = await worker.metric("gatepost_mails_delivered_total")
-        await worker.shows("gatepost_mails_delivered_total", 201)
+        await eventually(lambda: _delivered(worker, 301), 30)
 
     assert mail.code == asked.code
-    assert told < 100
+    assert told < 150
     assert office.sendgrid.mailbox.doubled == 0
 
 
@@ -206,6 +206,10 @@ async def test_codes_that_wait_for_their_key_hold_up_no_notice(office: PostOffic
 
     async with office.worker(EMAIL_CONCURRENCY="1"):
         await office.mail_to("owner@example.org")
+
+
+async def _delivered(worker: Worker, many: int) -> bool:
+    return await worker.metric("gatepost_mails_delivered_total") == many
 
 
 async def _retried(worker: Worker) -> bool:

@@ -4,52 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import pytest
 from anyio import to_thread
 
-from dev_stack.mail_stand_in import MailStandIn, MailView
 from tests.corner import Corner
 from tests.people import Person, log_in, register, verify
-from tests.service_process import ServiceProcess, free_port
-from tests.system.daemon import daemon
+from tests.system.stack import Stack
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass(frozen=True)
-class Stack:
-    service: ServiceProcess
-    sendgrid: MailStandIn
-
-    async def mail_to(self, person: Person) -> MailView:
-        return MailView.of(await self.sendgrid.mailbox.wait_for(person.email, 10))
-
-
-@pytest.fixture(scope="module")
-async def stack(
-    corner: Corner, service: ServiceProcess, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stack]:
-    logs: Path = tmp_path_factory.mktemp("logs")
-    relay_port, mail_port = free_port(), free_port()
-    async with MailStandIn(key="SG.key") as sendgrid:
-        variables = corner.variables | {
-            "SENDGRID_API_KEY": "SG.key",
-            "SENDGRID_BASE_URL": sendgrid.url,
-            "FROM_EMAIL": "no-reply@gatepost.example",
-            "WORKER_PROBE_PORT": str(relay_port),
-            "EMAIL_PROBE_PORT": str(mail_port),
-        }
-        with (
-            daemon("user_service", "worker", variables=variables, port=relay_port, logs=logs),
-            daemon("email_service", "run", variables=variables, port=mail_port, logs=logs),
-        ):
-            yield Stack(service, sendgrid)
 
 
 async def test_a_code_comes_by_mail_and_the_account_comes_by_event(
