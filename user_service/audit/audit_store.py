@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from user_service.storage.postgres import Connection, Transaction, plan_for_these_arguments
+from user_service.storage.postgres import Connection, Transaction
 
 ActorKind = Literal["self", "admin", "operator", "service", "system"]
 Outcome = Literal["done", "refused"]
@@ -100,11 +100,10 @@ async def write(
 
 
 async def newest(
-    tx: Transaction, *, account_id: UUID | None, before: int | None, most: int
+    connection: Connection, *, account_id: UUID | None, before: int | None, most: int
 ) -> list[Entry]:
     """Entries from the newest down, of one account or of all, with ids below `before`."""
-    await plan_for_these_arguments(tx)
-    rows = await tx.fetch(NEWEST, account_id, before, most)
+    rows = await connection.fetch(NEWEST, account_id, before, most)
     return [Entry(*row) for row in rows]
 
 

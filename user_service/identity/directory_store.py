@@ -10,7 +10,7 @@ from asyncpg import Record
 from msgspec import Struct
 
 from user_service.identity.account_store import COLUMNS, Account, Role, Status, account_of
-from user_service.storage.postgres import Connection, Transaction, plan_for_these_arguments
+from user_service.storage.postgres import Connection
 
 # No character comes after this one, so no text that begins alike comes after both together.
 LAST_CHARACTER = "\U0010ffff"
@@ -47,6 +47,7 @@ class Place(NamedTuple):
 
 MEMBER = f"{COLUMNS}, status, role, password_hash IS NOT NULL AS has_password"
 # Ranges and not LIKE: every character stands for itself, and the indexes by beginning serve.
+# Postgres plans this anew for each set of arguments, because a plan for all would walk the table.
 PAGE = f"""
     SELECT {MEMBER} FROM accounts
     WHERE ($1::text IS NULL OR id = $3::uuid
@@ -60,10 +61,11 @@ PAGE = f"""
 """
 
 
-async def page(tx: Transaction, wanted: Wanted, after: Place | None, most: int) -> list[Member]:
+async def page(
+    connection: Connection, wanted: Wanted, after: Place | None, most: int
+) -> list[Member]:
     """Accounts from the newest down; `after` is where the page before ended."""
-    await plan_for_these_arguments(tx)
-    rows = await tx.fetch(PAGE, *arguments(wanted, after, most))
+    rows = await connection.fetch(PAGE, *arguments(wanted, after, most))
     return [_member_of(row) for row in rows]
 
 

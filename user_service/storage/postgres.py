@@ -125,13 +125,5 @@ class Database:
             connection.terminate()
 
 
-async def plan_for_these_arguments(tx: Transaction) -> None:
-    """For the rest of the transaction: a filter that was left out must not spoil the plan.
-
-    A plan that is made once for all arguments of `$1 IS NULL OR …` walks the whole table.
-    """
-    await tx.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-
-
 async def _keep_state(_connection: object) -> None:
     return None
