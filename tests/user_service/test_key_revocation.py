@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import pwd
 from datetime import timedelta
 
 import httpx
@@ -86,6 +88,20 @@ def test_whichever_key_is_revoked_another_one_signs_and_never_a_retired_one(
     assert installation.listed("revoke", k3) == [(k5, "signs")]
     ((k6, state),) = installation.listed("revoke", k5)
     assert (state, len({k1, k2, k3, k4, k5, k6})) == ("signs", 6)
+
+
+def test_it_is_written_down_who_changed_the_keys(installation: Installation) -> None:
+    query = "SELECT account_id, actor, actor_id, action, detail FROM audit WHERE actor = 'operator'"
+    (first,) = installation.kids()
+    (second, _), _ = installation.listed("rotate")
+    installation.listed("rotate")
+    installation.listed("revoke", first)
+    assert installation.command("revoke", first)[0] == 1
+    operator = pwd.getpwuid(os.getuid()).pw_name
+    assert [tuple(row) for row in installation.corner.rows(f"{query} ORDER BY id")] == [
+        (None, "operator", operator, "signing_key_published", second),
+        (None, "operator", operator, "signing_key_revoked", first),
+    ]
 
 
 def test_the_commands_are_read_by_people(installation: Installation) -> None:

@@ -32,6 +32,9 @@ Action = Literal[
     # What administrators look at is written too: it says where a person lives and works.
     "inspected",
     "audit_read",
+    # About no account: `detail` is the key.
+    "signing_key_published",
+    "signing_key_revoked",
 ]
 
 

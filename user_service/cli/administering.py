@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -17,7 +15,14 @@ from user_service.admin.administrator import Administrator
 from user_service.admin.answers import AdminUser, AuditEntry
 from user_service.admin.flow import Administration
 from user_service.assembly import administration
-from user_service.cli.command import database, run, settings_or_exit, show, show_json
+from user_service.cli.command import (
+    database,
+    operator,
+    run,
+    settings_or_exit,
+    show,
+    show_json,
+)
 from user_service.identity.addresses import canonical_address
 from user_service.identity.directory_store import Member
 from user_service.identity.names import canonical_username
@@ -46,17 +51,9 @@ async def _administer(settings: Settings, work: Work[T]) -> T:
     try:
         async with database(settings) as db:
             flow = administration(settings, db, redis)
-            return await work(flow, Administrator.operator(_operator()))
+            return await work(flow, Administrator.operator(operator()))
     finally:
         await redis.close()
-
-
-def _operator() -> str:
-    """Whose process this is, by the system and not by what the environment says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers run as users that have no name
-        return str(os.getuid())
 
 
 async def id_of(flow: Administration, by: Administrator, who: str) -> UUID:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -65,6 +67,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise click.ClickException(f"Kafka does not answer: {error}") from error
     except WrongMasterKey as error:
         raise click.ClickException(other_master_key(error)) from error
+
+
+def operator() -> str:
+    """Whose process this is, by the system and not by what the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # containers run as users that have no name
+        return str(os.getuid())
 
 
 def other_master_key(error: WrongMasterKey) -> str:

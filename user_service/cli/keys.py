@@ -9,7 +9,9 @@ from typing import Any
 import rich_click as click
 
 from shared.log import configure_log
-from user_service.cli.command import database, json_option, run, settings_or_exit, show
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Action, Actor
+from user_service.cli.command import database, json_option, operator, run, settings_or_exit, show
 from user_service.identity import key_rotation, signing_key_store
 from user_service.identity.key_rotation import NoSuchKey
 from user_service.identity.master_key import MasterKey
@@ -53,6 +55,7 @@ def revoke(kid: str, as_json: bool) -> None:
 
     async def change(tx: Transaction, master_key: MasterKey) -> str:
         await key_rotation.revoke(tx, master_key, kid)
+        await _record(tx, "signing_key_revoked", kid)
         return f"{kid} is revoked."
 
     _change(change, as_json=as_json)
@@ -60,7 +63,14 @@ def revoke(kid: str, as_json: bool) -> None:
 
 async def _rotate(tx: Transaction, master_key: MasterKey) -> str:
     kid = await key_rotation.begin_rotation(tx, master_key)
-    return f"{kid} is published." if kid else "A rotation is under way already."
+    if kid is None:
+        return "A rotation is under way already."
+    await _record(tx, "signing_key_published", kid)
+    return f"{kid} is published."
+
+
+async def _record(tx: Transaction, action: Action, kid: str) -> None:
+    await audit_store.write(tx, None, action, Actor("operator", operator()), detail=kid)
 
 
 def _settings() -> Settings:
