@@ -137,6 +137,11 @@ class Installation:
         token: str = answer.json()["data"]["token"]
         return token
 
+    def signs(self, service: ServiceProcess, kid: str) -> bool:
+        """Whether a new token is signed with this key; asked seldom, as logins are counted."""
+        time.sleep(0.2)
+        return kid_of(self.token(service)) == kid
+
 
 def kid_of(token: str) -> str:
     kid: str = jwt.get_unverified_header(token)["kid"]
@@ -148,6 +153,11 @@ def published(service: ServiceProcess) -> list[str]:
     assert answer.status_code == 200, answer.text
     keys: list[dict[str, Any]] = answer.json()["keys"]
     return [key["kid"] for key in keys]
+
+
+def publishes(service: ServiceProcess, *kids: str) -> bool:
+    """Whether the JWKS holds these keys and no other, the newest first."""
+    return published(service) == list(kids)
 
 
 def accepted(service: ServiceProcess, token: str) -> bool:
@@ -163,7 +173,7 @@ def read_again(service: ServiceProcess) -> None:
     assert not accepted(service, f"{part(header)}.{part({})}.{part(b'')}")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

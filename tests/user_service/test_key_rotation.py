@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
+import httpx
 import jwt
 
 from tests.user_service.forged_tokens import private_key, sign
@@ -23,6 +25,7 @@ from tests.user_service.signing_keys import (
     eventually,
     kid_of,
     published,
+    publishes,
     read_again,
 )
 
@@ -51,8 +54,8 @@ def test_every_process_accepts_every_token_before_during_and_after_a_rotation(
 
     for service in (before, during):
         read_again(service)
-        eventually(lambda service=service: published(service) == [second, first])  # type: ignore[misc]
-        assert kid_of(installation.token(service)) == second
+        eventually(partial(publishes, service, second, first))
+        eventually(partial(installation.signs, service, second))
         assert [accepted(service, token) for token in tokens] == [True] * 3
 
 
@@ -80,13 +83,13 @@ def test_the_worker_publishes_a_key_before_it_signs_and_forgets_it_when_its_toke
     worker.kill()
     second = installation.kids()[0]
     read_again(service)
-    eventually(lambda: published(service) == [second, first])
+    eventually(partial(publishes, service, second, first))
     assert kid_of(installation.token(service)) == first
 
     # No worker lives, and still the new key signs from its moment.
     installation.let_pass(UNTIL_IT_SIGNS)
     read_again(service)
-    eventually(lambda: kid_of(installation.token(service)) == second)
+    eventually(partial(installation.signs, service, second))
     assert published(service) == [second, first]
 
     installation.let_pass(UNTIL_IT_EXPIRES - timedelta(minutes=11))
@@ -97,7 +100,7 @@ def test_the_worker_publishes_a_key_before_it_signs_and_forgets_it_when_its_toke
     # Nor does an expired key verify until some worker deletes it.
     installation.let_pass(timedelta(minutes=11))
     read_again(service)
-    eventually(lambda: published(service) == [second])
+    eventually(partial(publishes, service, second))
     assert not accepted(service, far)
     worker = installation.worker()
     eventually(lambda: installation.kids() == [second])
@@ -215,6 +218,9 @@ def test_a_worker_makes_a_key_where_all_were_deleted(installation: Installation)
     service = installation.service()
     installation.corner.rows("DELETE FROM signing_keys")
     read_again(service)
+    jwks = f"{service.url}/.well-known/jwks.json"
+    eventually(lambda: httpx.get(jwks).status_code == 503)
     installation.worker()
-    eventually(lambda: installation.kids() == published(service))
+    eventually(lambda: httpx.get(jwks).status_code == 200)
+    assert published(service) == installation.kids()
     assert accepted(service, installation.token(service))
