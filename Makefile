@@ -51,6 +51,7 @@ lock: .venv/installed ## resolve the locks again from pyproject.toml
 
 bench: .venv/installed ## what a request costs, as a multiple of a bare Litestar answer
 	@.venv/bin/python -m tests.bench.request_cost
+	@.venv/bin/python -m tests.bench.relay_rate
 
 up: ## start everything with docker compose; writes a missing .env
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose; make run needs neither."; exit 1; }
