@@ -166,6 +166,17 @@ def test_a_revoked_token_costs_its_session_and_no_other(
     assert [event["payload"] for event in events if sid in event["payload"]]
 
 
+def test_giving_up_a_spent_refresh_token_ends_its_session_too(
+    service: ServiceProcess, somebody: Person, billing: OtherService
+) -> None:
+    """Whoever logs out with a token whose successor was lost on the way means the session."""
+    first = _log_in(service, somebody)["refresh_token"]
+    second = _refresh(service, first).json()["data"]
+    assert billing.revoke(first).content == b"{}"
+    for token in (second["token"], second["refresh_token"]):
+        assert billing.introspect(token).content == INACTIVE
+
+
 # -- Who asks -------------------------------------------------------------------------------------
 
 

@@ -96,10 +96,13 @@ def test_what_is_not_known_is_ignored(service: ServiceProcess, somebody: Person)
     assert _ask(service, _by_password(somebody.email) | more).status_code == 200
 
 
-def test_wrong_passwords_and_unknown_people_are_refused_alike(
-    service: ServiceProcess, somebody: Person
+def test_wrong_passwords_unknown_and_disabled_people_are_refused_alike(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner, somebody: Person
 ) -> None:
+    disabled = asyncio.run(member(service, mailroom))
+    corner.rows("UPDATE accounts SET status = 'disabled' WHERE email = $1", disabled.email)
     answers = [
+        _ask(service, _by_password(disabled.email)),
         _ask(service, _by_password(somebody.email, "not the password")),
         _ask(service, _by_password(fresh_address(), "not the password")),
         _ask(service, _by_password("nobody.at.all", "not the password")),
@@ -235,6 +238,8 @@ def test_the_metadata_names_every_endpoint_by_the_public_address(service: Servic
         ("revocation_endpoint", "/revoke"),
     ):
         assert described[name] == base + path
+    elsewhere = {"host": "evil.example", "x-forwarded-host": "evil.example"}
+    assert httpx.get(str(answer.url), headers=elsewhere).json() == described
     assert described["response_types_supported"] == []
     assert described["grant_types_supported"] == ["password", "refresh_token"]
 
