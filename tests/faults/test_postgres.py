@@ -277,3 +277,27 @@ async def test_health_is_not_ready_without_migrations(house: House) -> None:
             return (await client.get("/health/ready")).status_code == 200
 
         await until(works)
+
+
+async def test_connections_that_the_server_ends_under_a_statement_are_an_outage(
+    house: House,
+) -> None:
+    """Between the server's last words and its hang-up asyncpg raises an error of its own."""
+    person = await member(house.service, house.mailroom)
+    answers: list[int] = []
+    killer = await asyncpg.connect(house.corner.database_url)
+    async with house.service.client() as client:
+        headers = bearer(await log_in(client, person))
+        for number in range(150):
+            reads = [
+                asyncio.create_task(client.get("/api/auth/profile", headers=headers))
+                for _ in range(8)
+            ]
+            await asyncio.sleep(0.001 * (number % 5))
+            await killer.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            answers += [answer.status_code for answer in await asyncio.gather(*reads)]
+    await killer.close()
+    assert set(answers) == {200, 503}
