@@ -109,8 +109,12 @@ class Installation:
 
     def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """What `keys …` ends with: its code, its output and its errors."""
+        return self.run("keys", *arguments, **settings)
+
+    def run(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
+        """What a command ends with."""
         done = subprocess.run(
-            [sys.executable, "-m", "user_service", "keys", *arguments],
+            [sys.executable, "-m", "user_service", *arguments],
             env=self.corner.variables | settings,
             capture_output=True,
             text=True,

@@ -183,6 +183,15 @@ def test_a_service_with_another_master_key_is_not_ready_and_says_why_once(
     assert "Traceback" not in service.log
 
 
+def test_migrating_with_another_master_key_says_what_to_do(installation: Installation) -> None:
+    kids = installation.kids()
+    code, _, errors = installation.run("migrate", MASTER_KEY=OTHER_MASTER_KEY)
+    assert (code, f"not the one that key {kids[0]}" in " ".join(errors.split())) == (1, True)
+    assert installation.kids() == kids
+    assert installation.run("migrate")[0] == 0
+    assert installation.kids() == kids
+
+
 def test_a_clock_that_was_set_back_leaves_a_key_that_signs(installation: Installation) -> None:
     installation.let_pass(timedelta(hours=-2))
     service = installation.service()
