@@ -18,7 +18,7 @@ from shared.stopping import stop_on_signals
 from shared.topics import FOREIGN
 from user_service.audit import audit_store
 from user_service.errors import Unavailable
-from user_service.identity import account_store, session_store
+from user_service.identity import deleted_account_store, session_store
 from user_service.identity.master_key import MasterKey
 from user_service.identity.upkeep import keep_rotating
 from user_service.lifecycle import applied_store
@@ -118,7 +118,7 @@ def _sweeps(settings: Settings) -> tuple[Sweep, ...]:
     return (
         outbox_store.sweep,
         session_store.sweep,
-        account_store.sweep_deleted,
+        deleted_account_store.sweep,
         applied_store.sweep,
         partial(audit_store.sweep, kept=timedelta(days=settings.audit_days)),
     )

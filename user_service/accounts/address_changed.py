@@ -10,7 +10,7 @@ from shared.log import masked
 from user_service.accounts.notices import notice
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.identity import account_store
+from user_service.identity import account_store, address_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
@@ -18,14 +18,14 @@ from user_service.storage.postgres import Transaction
 
 async def begin_change(tx: Transaction, id: UUID, challenge_id: str, by: Actor) -> str | None:
     """Let this challenge alone move the account, and return the one before. Under the lock."""
-    before = await account_store.set_address_challenge(tx, id, challenge_id)
+    before = await address_store.set_challenge(tx, id, challenge_id)
     await audit_store.write(tx, id, "email_change_requested", by)
     return before
 
 
 async def change_address(tx: Transaction, account: Account, address: str, by: Actor) -> bool:
     """Whether the address was still free. Both addresses are told. Under the lock."""
-    if not await account_store.set_address(tx, account.id, address):
+    if not await address_store.move(tx, account.id, address):
         return False
     event = EmailChanged(
         user_id=str(account.id),

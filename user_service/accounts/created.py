@@ -10,7 +10,7 @@ from shared.events import UserRegistered
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.errors import CodeExpired
-from user_service.identity import account_store
+from user_service.identity import account_store, deleted_account_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
@@ -41,7 +41,7 @@ async def create(tx: Transaction, new: NewAccount, address: str, by: Actor) -> A
     )
     # Asked last, because the insert waits for a deletion under way: a repeated verification must
     # not bring the account back.
-    if await account_store.was_deleted(tx, new.id):
+    if await deleted_account_store.includes(tx, new.id):
         raise CodeExpired
     if account is None:
         return await account_store.find(tx, new.id)

@@ -12,7 +12,7 @@ from shared.events import UserUpdated
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.errors import UsernamesSpent, UsernameTaken
-from user_service.identity import account_store, change_store
+from user_service.identity import account_store, change_store, username_store
 from user_service.identity.account_store import Account, Credentials
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
@@ -44,7 +44,7 @@ async def edit_account(tx: Transaction, account: Account, edit: Edit, by: Actor)
     if edited == account:
         return account
     if edited.username != account.username:
-        await _claim(tx, account.id, edited.username)
+        await _take_username(tx, account.id, edited.username)
     if edited.name != account.name:
         await account_store.rename(tx, account.id, edited.name)
         await change_store.note(tx, account.id, "name")
@@ -53,11 +53,14 @@ async def edit_account(tx: Transaction, account: Account, edit: Edit, by: Actor)
     return current.account if current else edited
 
 
-async def _claim(tx: Transaction, id: UUID, username: str | None) -> None:
-    # None is given out twice, so one person must not gather them.
-    if username and await account_store.usernames_besides(tx, id, username) >= MOST_USERNAMES:
+async def _take_username(tx: Transaction, id: UUID, username: str | None) -> None:
+    if username is None:
+        await username_store.give_up(tx, id)
+        return
+    # A claim is for ever, so one person must not gather them.
+    if await username_store.count_others(tx, id, username) >= MOST_USERNAMES:
         raise UsernamesSpent
-    if not await account_store.set_username(tx, id, username):
+    if not await username_store.claim(tx, id, username):
         raise UsernameTaken
 
 

@@ -10,7 +10,7 @@ from user_service.accounts.notices import notice
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.identity import account_store
+from user_service.identity import account_store, password_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
@@ -20,7 +20,7 @@ async def change_password(
     tx: Transaction, account: Account, password_hash: str, by: Actor, *, keep: UUID
 ) -> None:
     """By somebody who knows the old one: every session but `keep` ends. Under the lock."""
-    await account_store.set_password(tx, account.id, password_hash)
+    await password_store.replace(tx, account.id, password_hash)
     event = PasswordChanged(
         user_id=str(account.id),
         account_version=await account_store.advance(tx, account.id),
@@ -36,7 +36,7 @@ async def reset_password(
     tx: Transaction, account: Account, password_hash: str, by: Actor, *, challenge_id: str
 ) -> None:
     """By somebody who reads the mailbox: every session ends. Under the lock."""
-    await account_store.set_password(tx, account.id, password_hash, challenge_id=challenge_id)
+    await password_store.replace(tx, account.id, password_hash, challenge_id=challenge_id)
     event = PasswordResetCompleted(
         user_id=str(account.id),
         account_version=await account_store.advance(tx, account.id),
@@ -50,7 +50,7 @@ async def reset_password(
 
 async def withdraw_password(tx: Transaction, account: Account, by: Actor) -> None:
     """Force a reset: no password is right until the owner sets another. Under the lock."""
-    await account_store.set_password(tx, account.id, None)
+    await password_store.replace(tx, account.id, None)
     event = PasswordResetRequested(
         user_id=str(account.id),
         account_version=await account_store.advance(tx, account.id),

@@ -1,4 +1,8 @@
-"""The tables `accounts`, `claimed_usernames` and `deleted_accounts`."""
+"""The table `accounts`: whole rows, their locks and their versions.
+
+Single nouns of it are looked after by address_store, password_store and username_store; as
+administrators page through it, it is read by directory_store.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from asyncpg import Record, UniqueViolationError
+from asyncpg import Record
 from msgspec import Struct
+from msgspec.structs import replace
 
+from user_service.identity import deleted_account_store, username_store
 from user_service.storage.postgres import Connection, Transaction
 
 Role = Literal["user", "admin"]
@@ -83,36 +89,9 @@ async def insert(
     )
     if row is None:
         return None
-    if username is None:
-        return account_of(row)
-    return await _claim(tx, id, username) or account_of(row)
-
-
-async def _claim(tx: Transaction, id: UUID, username: str) -> Account | None:
-    row = await tx.fetchrow(
-        f"""
-        WITH claim AS (
-            INSERT INTO claimed_usernames (username, account_id) VALUES ($2, $1)
-            -- One's own earlier username may be taken up again.
-            ON CONFLICT (username) DO UPDATE SET claimed_at = now()
-            WHERE claimed_usernames.account_id = $1
-            RETURNING username
-        )
-        UPDATE accounts SET username = claim.username FROM claim WHERE id = $1
-        RETURNING {COLUMNS}
-        """,
-        id,
-        username,
-    )
-    return account_of(row) if row else None
-
-
-async def was_deleted(connection: Connection, id: UUID) -> bool:
-    """Whether an account had this id, and was deleted no more than about a week ago."""
-    deleted: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM deleted_accounts WHERE id = $1)", id
-    )
-    return deleted
+    account = account_of(row)
+    claimed = username is not None and await username_store.claim(tx, id, username)
+    return replace(account, username=username) if claimed else account
 
 
 async def find(connection: Connection, id: UUID) -> Account | None:
@@ -128,6 +107,13 @@ async def credentials(
         f"SELECT {CREDENTIALS} FROM accounts WHERE {kind} = $1", identifier
     )
     return _credentials_of(row)
+
+
+async def is_admin(connection: Connection, id: UUID) -> bool:
+    admin: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM accounts WHERE id = $1 AND role = 'admin')", id
+    )
+    return admin
 
 
 async def lock(tx: Transaction, id: UUID) -> Credentials | None:
@@ -152,10 +138,10 @@ async def lock_by_address(tx: Transaction, address: str) -> Credentials | None:
     return _credentials_of(row)
 
 
-async def advance(tx: Transaction, id: UUID, by: int = 1) -> int:
-    """The version of the last of this account's next `by` events; the caller holds the lock."""
+async def advance(tx: Transaction, id: UUID) -> int:
+    """The version of this account's next event; the caller holds the lock."""
     version: int = await tx.fetchval(
-        "UPDATE accounts SET version = version + $2 WHERE id = $1 RETURNING version", id, by
+        "UPDATE accounts SET version = version + 1 WHERE id = $1 RETURNING version", id
     )
     return version
 
@@ -172,99 +158,8 @@ async def advance_nobody(tx: Transaction, address: str) -> int:
     return version
 
 
-async def set_password(
-    tx: Transaction, id: UUID, password_hash: str | None, *, challenge_id: str | None = None
-) -> None:
-    """Without a hash no password is the right one until recovery sets another.
-
-    `challenge_id` is the recovery that sets it, if one does.
-    """
-    await tx.execute(
-        """
-        UPDATE accounts SET
-            password_hash = $2,
-            password_challenge = $3,
-            epoch = epoch + 1,
-            address_challenge = NULL
-        WHERE id = $1
-        """,
-        id,
-        password_hash,
-        challenge_id,
-    )
-
-
-async def password_challenge(connection: Connection, id: UUID) -> str | None:
-    """The recovery that set the password in use, if one did."""
-    challenge: str | None = await connection.fetchval(
-        "SELECT password_challenge FROM accounts WHERE id = $1", id
-    )
-    return challenge
-
-
-async def set_address(tx: Transaction, id: UUID, address: str) -> bool:
-    """Whether the address could be given to this account: another may have taken it meanwhile."""
-    try:
-        async with tx.transaction():
-            await tx.execute(
-                """
-                UPDATE accounts SET email = $2, epoch = epoch + 1 WHERE id = $1
-                """,
-                id,
-                address,
-            )
-    except UniqueViolationError:
-        return False
-    return True
-
-
-async def set_address_challenge(tx: Transaction, id: UUID, challenge_id: str) -> str | None:
-    """Returns the one before it, which counts no more."""
-    before: str | None = await tx.fetchval(
-        """
-        UPDATE accounts SET address_challenge = $2 WHERE id = $1 RETURNING old.address_challenge
-        """,
-        id,
-        challenge_id,
-    )
-    return before
-
-
-async def address_challenge(connection: Connection, id: UUID) -> str | None:
-    """The challenge whose code moves the account to another address, or has moved it last."""
-    challenge: str | None = await connection.fetchval(
-        "SELECT address_challenge FROM accounts WHERE id = $1", id
-    )
-    return challenge
-
-
-async def is_admin(connection: Connection, id: UUID) -> bool:
-    admin: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM accounts WHERE id = $1 AND role = 'admin')", id
-    )
-    return admin
-
-
 async def rename(tx: Transaction, id: UUID, name: str) -> None:
     await tx.execute("UPDATE accounts SET name = $2 WHERE id = $1", id, name)
-
-
-async def set_username(tx: Transaction, id: UUID, username: str | None) -> bool:
-    """Whether the username could be claimed; the one held before stays claimed for ever."""
-    if username is None:
-        await tx.execute("UPDATE accounts SET username = NULL WHERE id = $1", id)
-        return True
-    return await _claim(tx, id, username) is not None
-
-
-async def usernames_besides(tx: Transaction, id: UUID, username: str) -> int:
-    """How many others this account has claimed in its life."""
-    others: int = await tx.fetchval(
-        "SELECT count(*) FROM claimed_usernames WHERE account_id = $1 AND username <> $2",
-        id,
-        username,
-    )
-    return others
 
 
 async def set_status(tx: Transaction, id: UUID, status: Status) -> None:
@@ -281,30 +176,10 @@ async def delete(tx: Transaction, id: UUID) -> str | None:
     Returns its `address_challenge`.
     """
     challenge: str | None = await tx.fetchval(
-        """
-        WITH gone AS (DELETE FROM accounts WHERE id = $1 RETURNING id, address_challenge),
-             noted AS (INSERT INTO deleted_accounts (id) SELECT id FROM gone)
-        SELECT address_challenge FROM gone
-        """,
-        id,
+        "DELETE FROM accounts WHERE id = $1 RETURNING address_challenge", id
     )
+    await deleted_account_store.add(tx, id)
     return challenge
-
-
-async def sweep_deleted(connection: Connection, most: int) -> int:
-    """Forget up to `most` accounts deleted more than 8 days ago, and return how many.
-
-    Other services' events about them come for as long as topics keep any.
-    """
-    done = await connection.execute(
-        """
-        DELETE FROM deleted_accounts WHERE id IN (
-            SELECT id FROM deleted_accounts WHERE deleted_at < now() - interval '8 days' LIMIT $1
-        )
-        """,
-        most,
-    )
-    return int(done.split()[-1])
 
 
 class RenewedHash(Struct, frozen=True):
@@ -335,22 +210,6 @@ async def advance_active(
         epoch,
     )
     return version
-
-
-async def hash_costs_in_use(connection: Connection) -> list[tuple[str, int]]:
-    """Argon2 parameters of about 10,000 sampled accounts, as in a PHC string, with their counts."""
-    rows = await connection.fetch(
-        """
-        WITH size AS (
-            SELECT greatest(reltuples, 1) AS accounts FROM pg_class WHERE oid = 'accounts'::regclass
-        )
-        SELECT split_part(password_hash, '$', 4) AS parameters, count(*) AS accounts
-        FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
-        WHERE password_hash IS NOT NULL
-        GROUP BY 1 ORDER BY 1
-        """
-    )
-    return [(row["parameters"], row["accounts"]) for row in rows]
 
 
 def account_of(row: Record) -> Account:

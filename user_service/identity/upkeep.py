@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from user_service.identity import account_store, key_rotation, signing_key_store
+from user_service.identity import key_rotation, password_store, signing_key_store
 from user_service.identity.keyring import Keyring
 from user_service.identity.master_key import MasterKey
 from user_service.identity.passwords import Passwords
@@ -52,7 +52,7 @@ async def keep_costs(db: Database, passwords: Passwords) -> None:
 
     async def read() -> None:
         async with db.connection() as connection:
-            in_use = await account_store.hash_costs_in_use(connection)
+            in_use = await password_store.costs_in_use(connection)
         await passwords.imitate(in_use)
 
     await _repeat("hash costs", read, every=COSTS_SECONDS)

@@ -9,7 +9,7 @@ from shared.dead_letters.writing import DeadEnd
 from user_service.accounts.disabled import disable
 from user_service.accounts.edited import take_over_name
 from user_service.audit.audit_store import Actor
-from user_service.identity import account_store, change_store
+from user_service.identity import account_store, change_store, deleted_account_store
 from user_service.identity.account_store import Account, Credentials
 from user_service.lifecycle import applied_store
 from user_service.lifecycle.foreign_events import ForeignEvent
@@ -43,7 +43,7 @@ class Lifecycle:
 
 
 async def _of_nobody(tx: Transaction, event: ForeignEvent) -> Outcome:
-    if await account_store.was_deleted(tx, event.user_id):
+    if await deleted_account_store.includes(tx, event.user_id):
         return Outcome.DELETED
     raise DeadEnd("unknown user")
 

@@ -16,7 +16,7 @@ from user_service.accounts.address_changed import begin_change, change_address
 from user_service.accounts.reauthentication import Reauthentication
 from user_service.audit.audit_store import Actor
 from user_service.errors import AddressTaken, CodeExpired, InvalidFields, Unavailable
-from user_service.identity import account_store
+from user_service.identity import account_store, address_store
 from user_service.identity.access_tokens import Claims
 from user_service.identity.account_store import Account, Credentials
 from user_service.identity.addresses import canonical_address
@@ -119,7 +119,7 @@ class AddressChange:
         """The challenge that may move the account; another's is refused without a guess."""
         async with self.db.connection() as connection:
             await account_behind(connection, claims)
-            current = await account_store.address_challenge(connection, claims.subject)
+            current = await address_store.challenge(connection, claims.subject)
         if current is None or change_id not in (None, current):
             raise CodeExpired
         return current
@@ -127,7 +127,7 @@ class AddressChange:
     async def _move(self, claims: Claims, checked: Checked, address: str, by: Actor) -> Account:
         async with self.db.transaction() as tx:
             found = await lock_behind(tx, claims)
-            current = await account_store.address_challenge(tx, claims.subject)
+            current = await address_store.challenge(tx, claims.subject)
             if current == checked.challenge_id and found.account.email == address:
                 return found.account  # it has moved: the first answer was lost
             # A password or an address that was set since the request has ended it.

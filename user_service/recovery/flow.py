@@ -14,7 +14,7 @@ from user_service.accounts.password_changed import reset_password
 from user_service.accounts.recovery_requested import note_request
 from user_service.audit.audit_store import Actor
 from user_service.errors import CodeExpired, Unavailable
-from user_service.identity import account_store
+from user_service.identity import account_store, password_store
 from user_service.identity.account_store import Account
 from user_service.identity.addresses import canonical_address
 from user_service.identity.challenge_mail import ChallengeMail, NotMailed
@@ -171,7 +171,7 @@ class Recovery:
         """Raise CodeExpired unless this recovery set this password, and it is still in use."""
         async with self.db.connection() as connection:
             found = await account_store.credentials(connection, "id", account_id)
-            ours = await account_store.password_challenge(connection, account_id) == id
+            ours = await password_store.challenge(connection, account_id) == id
         stored = found.password_hash if found and found.active and ours else None
         if stored is None or not await self.passwords.verify(password, stored, str(account_id)):
             # No repetition; and a used code must not be a place to try passwords at.
