@@ -55,96 +55,74 @@ class SendNotice(Struct, frozen=True, kw_only=True):
     facts: dict[str, str] = {}
 
 
-class UserRegistered(Struct, frozen=True, kw_only=True):
-    """`email` and `name` are null when the event is replayed after the account was deleted."""
+class AccountEvent(Struct, frozen=True, kw_only=True):
+    """What happened to one account; `account_version` orders its events across topics."""
 
     version: int = 1
     user_id: str
+    account_version: int
+
+
+class UserRegistered(AccountEvent, frozen=True, kw_only=True):
+    """`email` and `name` are null when the event is replayed after the account was deleted."""
+
     email: str | None
     name: str | None
     username: str | None
-    account_version: int
     registered_at: datetime
 
 
-class UserLoggedIn(Struct, frozen=True, kw_only=True):
+class UserLoggedIn(AccountEvent, frozen=True, kw_only=True):
     """Carries no token: a bearer credential does not belong in a topic."""
 
-    version: int = 1
-    user_id: str
     session_id: str
-    account_version: int
     logged_in_at: datetime
 
 
-class UserUpdated(Struct, frozen=True, kw_only=True):
+class UserUpdated(AccountEvent, frozen=True, kw_only=True):
     """Name, username or status are others by now; `name` is null after a deletion."""
 
-    version: int = 1
-    user_id: str
     name: str | None
     username: str | None
     status: Literal["active", "disabled"]
-    account_version: int
     updated_at: datetime
 
 
-class UserDeactivated(Struct, frozen=True, kw_only=True):
+class UserDeactivated(AccountEvent, frozen=True, kw_only=True):
     """None of the user's tokens counts any more."""
 
-    version: int = 1
-    user_id: str
-    account_version: int
     deactivated_at: datetime
 
 
-class UserDeleted(Struct, frozen=True, kw_only=True):
-    version: int = 1
-    user_id: str
-    account_version: int
+class UserDeleted(AccountEvent, frozen=True, kw_only=True):
     deleted_at: datetime
 
 
-class PasswordResetRequested(Struct, frozen=True, kw_only=True):
+class PasswordResetRequested(AccountEvent, frozen=True, kw_only=True):
     """Somebody asked for a code, or an administrator withdrew the password."""
 
-    version: int = 1
-    user_id: str
-    account_version: int
     requested_at: datetime
 
 
-class PasswordResetCompleted(Struct, frozen=True, kw_only=True):
-    version: int = 1
-    user_id: str
-    account_version: int
+class PasswordResetCompleted(AccountEvent, frozen=True, kw_only=True):
     completed_at: datetime
 
 
-class PasswordChanged(Struct, frozen=True, kw_only=True):
-    version: int = 1
-    user_id: str
-    account_version: int
+class PasswordChanged(AccountEvent, frozen=True, kw_only=True):
     changed_at: datetime
 
 
-class EmailChanged(Struct, frozen=True, kw_only=True):
+class EmailChanged(AccountEvent, frozen=True, kw_only=True):
     """`email` is the new address; null after a deletion."""
 
-    version: int = 1
-    user_id: str
     email: str | None
-    account_version: int
     changed_at: datetime
 
 
-class SessionsRevoked(Struct, frozen=True, kw_only=True):
+class SessionsRevoked(AccountEvent, frozen=True, kw_only=True):
     """Tokens of these sessions count no more."""
 
-    version: int = 1
-    user_id: str
     session_ids: list[str]
-    account_version: int
     revoked_at: datetime
 
 
