@@ -28,8 +28,8 @@ from tests.user_service.signing_keys import (
 )
 from user_service.identity.master_key import MasterKey, WrongMasterKey
 
-# Every 30 seconds, and something for a machine that has much to do.
-UNTIL_READ_AGAIN = 36.0
+# Every 10 seconds, and something for a machine that has much to do.
+UNTIL_READ_AGAIN = 16.0
 
 
 def test_a_revoked_key_is_refused_by_every_process_within_its_next_look(

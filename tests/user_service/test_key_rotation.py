@@ -39,7 +39,7 @@ def test_every_process_accepts_every_token_before_during_and_after_a_rotation(
 
     assert installation.listed("rotate")[1:] == [(first, "signs")]
     second = installation.kids()[0]
-    # Knows the new key and does not sign with it yet, as every process after 30 seconds.
+    # Knows the new key and does not sign with it yet, as every process after 10 seconds.
     during = installation.service()
     tokens.append(installation.token(during))
     assert published(during) == [second, first]

@@ -46,7 +46,7 @@ def rotate(as_json: bool) -> None:
 @click.argument("kid")
 @json_option
 def revoke(kid: str, as_json: bool) -> None:
-    """Refuse a key that somebody else may hold, and every token it signed, within 30 seconds.
+    """Refuse a key that somebody else may hold, and every token it signed, within 10 seconds.
 
     If it was the key that signs, another one signs at once. Whoever holds a token of the old one
     refreshes it or logs in again. Services that check tokens by the JWKS may go on accepting the

@@ -19,7 +19,7 @@ from user_service.identity.master_key import MasterKey
 from user_service.identity.signing_key_store import StoredKey
 from user_service.storage.postgres import Transaction
 
-# Longer than caches may keep the JWKS (300 s) and processes their ring (30 s).
+# Longer than caches may keep the JWKS (300 s) and processes their ring (10 s).
 PUBLISHED_EARLY = timedelta(minutes=10)
 AT_ONCE = timedelta(0)
 

@@ -15,7 +15,7 @@ from user_service.identity.master_key import MasterKey
 from user_service.identity.passwords import Passwords
 from user_service.storage.postgres import Database
 
-KEYS_SECONDS = 30
+KEYS_SECONDS = 10
 COSTS_SECONDS = 600
 ROTATION_SECONDS = 60
 RETRY_SECONDS = 1
