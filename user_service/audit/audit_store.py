@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 ActorKind = Literal["self", "admin", "operator", "service", "system"]
 Outcome = Literal["done", "refused"]
@@ -128,4 +128,4 @@ async def sweep(connection: Connection, most: int, kept: timedelta) -> int:
         most,
         kept,
     )
-    return int(done.split()[-1])
+    return rows_in(done)

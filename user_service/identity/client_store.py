@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 
 class RegisteredClient(Struct, frozen=True):
@@ -14,7 +14,7 @@ class RegisteredClient(Struct, frozen=True):
     created_at: datetime
 
 
-async def digest_of(connection: Connection, id: str) -> bytes | None:
+async def secret_digest(connection: Connection, id: str) -> bytes | None:
     """The digest of the client's secret, or None when there is no such client."""
     digest: bytes | None = await connection.fetchval(
         "SELECT secret_digest FROM clients WHERE id = $1", id
@@ -27,13 +27,13 @@ async def add(tx: Transaction, id: str, digest: bytes) -> bool:
     done: str = await tx.execute(
         "INSERT INTO clients (id, secret_digest) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, digest
     )
-    return done.endswith(" 1")
+    return rows_in(done) == 1
 
 
 async def remove(tx: Transaction, id: str) -> bool:
     """Whether there was such a client."""
     done: str = await tx.execute("DELETE FROM clients WHERE id = $1", id)
-    return done.endswith(" 1")
+    return rows_in(done) == 1
 
 
 async def every(connection: Connection) -> list[RegisteredClient]:

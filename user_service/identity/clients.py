@@ -59,7 +59,7 @@ class Clients:
 
     async def _verify(self, id: str, shown: bytes) -> None:
         async with self._db.connection() as connection:
-            kept = await client_store.digest_of(connection, id)
+            kept = await client_store.secret_digest(connection, id)
         # An unknown name costs what a wrong secret costs.
         if not hmac.compare_digest(kept or NOBODYS_DIGEST, shown):
             raise ClientRejected

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 
 async def add(tx: Transaction, account_id: UUID) -> None:
@@ -33,4 +33,4 @@ async def sweep(connection: Connection, most: int) -> int:
         """,
         most,
     )
-    return int(done.split()[-1])
+    return rows_in(done)

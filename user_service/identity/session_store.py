@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from user_service.identity.account_store import COLUMNS, Account, account_of
 from user_service.identity.refresh_tokens import RefreshToken
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 # A refresh whose answer was lost may be asked for again for so long, by Postgres' clock.
 GRACE = timedelta(seconds=10)
@@ -166,7 +166,7 @@ async def refresh(
     return account_of(row) if row else None
 
 
-async def account_behind(connection: Connection, token: RefreshToken) -> UUID | None:
+async def owner_of(connection: Connection, token: RefreshToken) -> UUID | None:
     """Whose session a token belongs to, live or not."""
     account_id: UUID | None = await connection.fetchval(
         "SELECT account_id FROM sessions WHERE id = $1 AND secret_digest = $2",
@@ -251,4 +251,4 @@ async def sweep(connection: Connection, most: int) -> int:
         most,
         KEPT,
     )
-    return int(done.split()[-1])
+    return rows_in(done)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from user_service.settings import MOST_TOKEN_MINUTES
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 # As long as the longest token that any process may be set to issue, whatever this one is set to,
 # and a margin for processes that have not read the table again or whose clock is wrong.
@@ -80,7 +80,7 @@ async def sign_now(tx: Transaction, kid: str) -> None:
 async def delete(tx: Transaction, kid: str) -> bool:
     """Whether there was such a key."""
     done = await tx.execute("DELETE FROM signing_keys WHERE kid = $1", kid)
-    return done == "DELETE 1"
+    return rows_in(done) == 1
 
 
 async def delete_expired(tx: Transaction) -> list[str]:

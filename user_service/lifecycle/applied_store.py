@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 
 async def add(tx: Transaction, source: str, event_id: str) -> bool:
@@ -32,4 +32,4 @@ async def sweep(connection: Connection, most: int) -> int:
         """,
         most,
     )
-    return int(done.split()[-1])
+    return rows_in(done)

@@ -13,6 +13,7 @@ from user_service.audit.audit_store import Actor
 from user_service.errors import RefreshTokenRejected, TokenRejected
 from user_service.identity import account_store, session_store
 from user_service.identity.access_tokens import AccessTokens
+from user_service.identity.callers import account_behind
 from user_service.identity.clients import ClientCredentials, Clients
 from user_service.identity.refresh_tokens import RefreshTokens
 from user_service.storage.postgres import Connection, Database
@@ -72,11 +73,7 @@ class Introspection:
     async def _access(self, token: str) -> Introspected:
         claims = self.tokens.verify(token)
         async with self.db.connection() as connection:
-            account = await session_store.account_of_live(
-                connection, claims.session, claims.subject
-            )
-        if account is None:
-            return INACTIVE
+            account = await account_behind(connection, claims)
         return Introspected(
             active=True,
             sub=claims.subject,
@@ -118,4 +115,4 @@ class Introspection:
             presented = self.refresh_tokens.read(token)
         except (TokenRejected, RefreshTokenRejected):
             return nothing
-        return await session_store.account_behind(connection, presented), presented.session
+        return await session_store.owner_of(connection, presented), presented.session

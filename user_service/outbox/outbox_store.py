@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from shared import events
-from user_service.storage.postgres import Connection, Transaction
+from user_service.storage.postgres import Connection, Transaction, rows_in
 
 RELAY_LOCK = 0x72656C6179
 
@@ -121,7 +121,7 @@ async def sweep(connection: Connection, most: int) -> int:
         """,
         most,
     )
-    return int(done.split()[-1])
+    return rows_in(done)
 
 
 class Selection(Struct, frozen=True):

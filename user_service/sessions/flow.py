@@ -71,7 +71,7 @@ class Sessions:
     async def _repeated(self, presented: RefreshToken, client: Client) -> Account:
         shown = Shown.DEAD
         async with self.db.transaction() as tx:
-            account_id = await session_store.account_behind(tx, presented)
+            account_id = await session_store.owner_of(tx, presented)
             found = await account_store.lock(tx, account_id) if account_id else None
             if found is not None and found.active:
                 shown = await session_store.judge(tx, presented)

@@ -41,6 +41,11 @@ OUTAGES = (
 STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
+def rows_in(done: str) -> int:
+    """How many rows a statement has changed, by what Postgres answers: `DELETE 3`, `INSERT 0 1`."""
+    return int(done.rsplit(" ", 1)[-1])
+
+
 class Database:
     """A pool whose connections are given up, not waited for, when something went wrong."""
 
