@@ -6,7 +6,6 @@ What changes nothing is no event and no entry in the audit, so every verb may be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -24,6 +23,7 @@ from user_service.errors import NoSuchUser
 from user_service.identity import account_store, directory_store, session_store
 from user_service.identity.account_store import Role
 from user_service.identity.directory_store import Member, Place, Wanted
+from user_service.identity.identifiers import Identifier
 from user_service.identity.session_store import Session
 from user_service.storage.postgres import Database, Transaction
 
@@ -53,13 +53,11 @@ class Administration:
             await who.require(tx)
             return await directory_store.page(tx, wanted, after, most)
 
-    async def find(
-        self, who: Administrator, kind: Literal["email", "username"], identifier: str
-    ) -> UUID | None:
-        """The id of the account with a canonical address or username."""
+    async def find(self, who: Administrator, identifier: Identifier) -> UUID | None:
+        """The id of the account that is called so."""
         async with self.db.connection() as connection:
             await who.require(connection)
-            found = await account_store.credentials(connection, kind, identifier)
+            found = await account_store.credentials(connection, identifier.kind, identifier.value)
         return found.account.id if found else None
 
     async def inspect(self, who: Administrator, id: UUID) -> Inspection:

@@ -23,9 +23,8 @@ from user_service.cli.command import (
     show,
     show_json,
 )
-from user_service.identity.addresses import canonical_address
 from user_service.identity.directory_store import Member
-from user_service.identity.names import canonical_username
+from user_service.identity.identifiers import Identifier
 from user_service.settings import Settings
 from user_service.storage.redis import RedisStore
 
@@ -62,10 +61,7 @@ async def id_of(flow: Administration, by: Administrator, who: str) -> UUID:
         return UUID(who)
     except ValueError:
         pass
-    if "@" in who:
-        found = await flow.find(by, "email", canonical_address(who))
-    else:
-        found = await flow.find(by, "username", canonical_username(who))
+    found = await flow.find(by, Identifier.typed(who))
     if found is None:
         raise click.ClickException(f"Nobody has the address or username {who}.")
     return found

@@ -30,6 +30,13 @@ class Account(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class Standing(Struct, frozen=True):
+    """Whom a code was asked for, and in which epoch: in another one it counts no more."""
+
+    account_id: UUID
+    epoch: int
+
+
 class Credentials(Struct, frozen=True):
     """`password_hash` is None until recovery sets one. `epoch` rises with every change of either
     the password or the address: what was begun in another one counts no more."""
@@ -43,6 +50,10 @@ class Credentials(Struct, frozen=True):
     @property
     def status(self) -> Status:
         return "active" if self.active else "disabled"
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.account.id, self.epoch)
 
 
 class Availability(Struct, frozen=True):

@@ -49,6 +49,11 @@ class Issued(Struct, frozen=True):
     issued_at: int
     expires_at: int
 
+    @property
+    def lifetime(self) -> int:
+        """Seconds, from the mail to the code's end."""
+        return (self.expires_at - self.issued_at) // 1000
+
 
 class Outcome(StrEnum):
     AMBIGUOUS = "ambiguous"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-from msgspec import Struct
 
 from user_service.accounts.logged_in import open_session
 from user_service.errors import Overloaded, WrongCredentials
 from user_service.identity import account_store
 from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.account_store import Credentials, RenewedHash
+from user_service.identity.identifiers import Identifier
 from user_service.identity.password_attempts import PasswordAttempts
 from user_service.identity.passwords import Passwords
 from user_service.identity.refresh_tokens import RefreshTokens
@@ -19,13 +17,6 @@ from user_service.identity.session_store import Device, SessionRules
 from user_service.identity.token_pair import TokenPair
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client
-
-
-class Identifier(Struct, frozen=True):
-    """A canonical email address or username, as somebody logs in with it."""
-
-    kind: Literal["email", "username"]
-    value: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from user_service.errors import InvalidFields, Overloaded, WrongCredentials
 from user_service.identity.addresses import canonical_address
+from user_service.identity.identifiers import Identifier
 from user_service.identity.names import canonical_username
-from user_service.login.flow import Identifier, Login
+from user_service.login.flow import Login
 from user_service.web.answers import Success, Tokens
 from user_service.web.exchange import device_of, exchange_of
 from user_service.web.fields import Email, Password, Username

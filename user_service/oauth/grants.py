@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from user_service.errors import UnsupportedGrantType
-from user_service.identity.addresses import canonical_address
-from user_service.identity.names import canonical_username
+from user_service.identity.identifiers import Identifier
 from user_service.identity.refresh_tokens import TOKEN_CHARACTERS
 from user_service.identity.session_store import Device
 from user_service.identity.token_pair import TokenPair
-from user_service.login.flow import Identifier, Login
+from user_service.login.flow import Login
 from user_service.oauth.forms import Form, parameter
 from user_service.sessions.flow import Sessions
 from user_service.storage.rate_limits import Client
@@ -34,7 +33,7 @@ class Grants:
         match parameter(form, "grant_type", most=100):
             case "password":
                 return await self.login.open_session(
-                    _identifier(parameter(form, "username", LONGEST_IDENTIFIER)),
+                    Identifier.typed(parameter(form, "username", LONGEST_IDENTIFIER)),
                     parameter(form, "password", LONGEST_PASSWORD),
                     client,
                     device,
@@ -43,9 +42,3 @@ class Grants:
                 token = parameter(form, "refresh_token", TOKEN_CHARACTERS)
                 return await self.sessions.refresh(token, client)
         raise UnsupportedGrantType
-
-
-def _identifier(typed: str) -> Identifier:
-    if "@" in typed:
-        return Identifier("email", canonical_address(typed))
-    return Identifier("username", canonical_username(typed))

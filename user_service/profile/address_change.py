@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from uuid import UUID
 
 import msgspec
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.emails import OtpEmail
@@ -18,7 +16,7 @@ from user_service.audit.audit_store import Actor
 from user_service.errors import AddressTaken, CodeExpired, InvalidFields, Unavailable
 from user_service.identity import account_store, address_store
 from user_service.identity.access_tokens import Claims
-from user_service.identity.account_store import Account, Credentials
+from user_service.identity.account_store import Account, Credentials, Standing
 from user_service.identity.addresses import canonical_address
 from user_service.identity.callers import account_behind, lock_behind
 from user_service.identity.challenge_mail import ChallengeMail, NotMailed
@@ -29,13 +27,6 @@ from user_service.storage.rate_limits import Client, MailShare, RateLimits
 log = structlog.get_logger()
 
 
-class Begun(Struct, frozen=True):
-    """Whose change it is, and in which epoch it was asked for."""
-
-    account_id: UUID
-    epoch: int
-
-
 @dataclass(frozen=True, slots=True)
 class AddressChange:
     db: Database
@@ -43,11 +34,6 @@ class AddressChange:
     challenges: Challenges
     mail: ChallengeMail
     limits: RateLimits
-
-    @property
-    def resend_seconds(self) -> int:
-        """Seconds after a mail until its address may be sent another."""
-        return self.limits.mail_interval
 
     async def ask(self, claims: Claims, email: str, password: str, client: Client) -> Issued:
         """Have a code mailed to the new address; a change that was begun before is dead by it.
@@ -63,7 +49,7 @@ class AddressChange:
         if address == proven.account.email:
             raise InvalidFields(new_email="This is your address already.")
         share = await self.limits.spend_mail(client, "change-email", address)
-        issued = await self._mailed(address, Begun(claims.subject, proven.epoch), share)
+        issued = await self._mailed(address, proven.standing, share)
         # Only now: a request that could not be mailed leaves the change that was begun before.
         await self._begin(claims, proven, issued.challenge_id, Actor.oneself(client.address))
         return issued
@@ -88,7 +74,7 @@ class AddressChange:
         await self._settle(checked, account)
         return account
 
-    async def _mailed(self, address: str, begun: Begun, share: MailShare) -> Issued:
+    async def _mailed(self, address: str, begun: Standing, share: MailShare) -> Issued:
         try:
             async with self.db.connection() as connection:
                 found = await account_store.availability(connection, address, None)
@@ -150,5 +136,5 @@ class AddressChange:
 def _of(checked: Checked, found: Credentials) -> bool:
     if checked.outcome is Outcome.COMMITTED:
         return False
-    begun = msgspec.json.decode(checked.content, type=Begun)
-    return begun == Begun(found.account.id, found.epoch)
+    begun = msgspec.json.decode(checked.content, type=Standing)
+    return begun == found.standing

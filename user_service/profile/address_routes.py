@@ -67,8 +67,9 @@ class AddressRoutes(Controller):
     ) -> Success[ChangeStarted]:
         claims, client = claims_of(request), exchange_of(request.scope).client
         issued = await address_change.ask(claims, data.new_email, data.password, client)
-        expires_in = (issued.expires_at - issued.issued_at) // 1000
-        started = ChangeStarted(issued.challenge_id, expires_in, address_change.resend_seconds)
+        started = ChangeStarted(
+            issued.challenge_id, issued.lifetime, address_change.limits.mail_interval
+        )
         return Success(
             message="A code is on its way if the address can receive mail.", data=started
         )

@@ -15,7 +15,7 @@ from user_service.accounts.recovery_requested import note_request
 from user_service.audit.audit_store import Actor
 from user_service.errors import CodeExpired, Unavailable
 from user_service.identity import account_store, password_store
-from user_service.identity.account_store import Account
+from user_service.identity.account_store import Account, Standing
 from user_service.identity.addresses import canonical_address
 from user_service.identity.challenge_mail import ChallengeMail, NotMailed
 from user_service.identity.challenge_store import Challenges, Guess, Issued, Outcome
@@ -42,13 +42,6 @@ class LinkToken(Struct, frozen=True):
     text: str
 
 
-class Begun(Struct, frozen=True):
-    """Whose recovery it is, and in which epoch it was asked for."""
-
-    account_id: UUID
-    epoch: int
-
-
 @dataclass(frozen=True, slots=True)
 class Recovery:
     db: Database
@@ -58,11 +51,6 @@ class Recovery:
     passwords: Passwords
     new_passwords: NewPasswords
     attempts: PasswordAttempts
-
-    @property
-    def resend_seconds(self) -> int:
-        """Seconds after a mail until its address may be sent another."""
-        return self.limits.mail_interval
 
     async def ask(self, email: str, client: Client) -> Issued:
         """Have a code mailed to an address that has an active account.
@@ -99,7 +87,7 @@ class Recovery:
             account_id = UUID(checked.content.decode())
             await self._require_done(guess.id, account_id, password)
             return account_id
-        begun = msgspec.json.decode(checked.content, type=Begun)
+        begun = msgspec.json.decode(checked.content, type=Standing)
         await self._judge(begun.account_id, password)
         account = await self._commit(guess.id, begun, password, Actor.oneself(client.address))
         if account is None:
@@ -108,14 +96,14 @@ class Recovery:
             await self._settle(guess.id, account, client)
         return begun.account_id
 
-    async def _noted(self, address: str, by: Actor) -> Begun | None:
+    async def _noted(self, address: str, by: Actor) -> Standing | None:
         async with self.db.transaction() as tx:
             found = await account_store.lock_by_address(tx, address)
             await note_request(tx, address, found, by)
-        return Begun(found.account.id, found.epoch) if found and found.active else None
+        return found.standing if found and found.active else None
 
-    async def _open(self, address: str, begun: Begun | None) -> Issued:
-        content = msgspec.json.encode(begun or Begun(uuid4(), 0))
+    async def _open(self, address: str, begun: Standing | None) -> Issued:
+        content = msgspec.json.encode(begun or Standing(uuid4(), 0))
         return await self.challenges.open(address, content, sealed=begun is None)
 
     async def _mail(self, issued: Issued, address: str, share: MailShare, *, known: bool) -> None:
@@ -146,12 +134,12 @@ class Recovery:
                 password, address=owner.email, name=owner.name, field="new_password"
             )
 
-    async def _commit(self, id: str, begun: Begun, password: str, by: Actor) -> Account | None:
+    async def _commit(self, id: str, begun: Standing, password: str, by: Actor) -> Account | None:
         """The account with its new password; None when it is disabled or in another epoch."""
         hashed = await self.passwords.hash(password)
         async with self.db.transaction() as tx:
             found = await account_store.lock(tx, begun.account_id)
-            if found is None or not found.active or found.epoch != begun.epoch:
+            if found is None or not found.active or found.standing != begun:
                 return None
             await reset_password(tx, found.account, hashed, by, challenge_id=id)
         return found.account

@@ -90,8 +90,9 @@ class RecoveryRoutes(Controller):
         self, request: AnyRequest, data: RecoveryRequest, recovery: Injected[Recovery]
     ) -> Success[RecoveryStarted]:
         issued = await recovery.ask(data.email, exchange_of(request.scope).client)
-        expires_in = (issued.expires_at - issued.issued_at) // 1000
-        started = RecoveryStarted(issued.challenge_id, expires_in, recovery.resend_seconds)
+        started = RecoveryStarted(
+            issued.challenge_id, issued.lifetime, recovery.limits.mail_interval
+        )
         return Success(message="A code is on its way if the address has an account.", data=started)
 
     @post(

@@ -78,11 +78,6 @@ class Registration:
         """Seconds for which an attempt takes codes."""
         return self.challenges.times.challenge
 
-    @property
-    def resend_seconds(self) -> int:
-        """Seconds after a mail until its address may be sent another."""
-        return self.limits.mail_interval
-
     async def start(self, wish: Wish, client: Client) -> Issued:
         """Open an attempt of its own and have its code mailed.
 

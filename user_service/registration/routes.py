@@ -131,8 +131,7 @@ def _started(
     issued: Issued, registration: Registration, exchange: Exchange
 ) -> Response[Success[Started]]:
     cookie = RegistrationCookie(secure=exchange.https)
-    expires_in = (issued.expires_at - issued.issued_at) // 1000
-    started = Started(issued.challenge_id, expires_in, registration.resend_seconds)
+    started = Started(issued.challenge_id, issued.lifetime, registration.limits.mail_interval)
     return Response(
         Success(message="A code is on its way if the address can receive mail.", data=started),
         cookies=[cookie.holding(issued.challenge_id, registration.lifetime)],
