@@ -145,6 +145,27 @@ async def test_people_get_tables_whose_lines_are_whole(
     assert command(corner, "users", "list", "--search", "nobody@x").stdout == "No such users.\n"
 
 
+async def test_a_strangers_user_agent_does_not_steer_the_operators_terminal(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    user = await account(service, mailroom)
+    # What clears a screen and colors it, in one byte each: a header may hold them.
+    agent = b"evil\x9b2J\x9b31m\xadcurl"
+    async with service.client() as client:
+        opened = await client.post(
+            "/api/auth/login", json=user.person.credentials(), headers=[(b"user-agent", agent)]
+        )
+        assert opened.status_code == 200, opened.text
+    for words in (("users", "show", user.id), ("users", "show", user.id, "--json")):
+        told = command(corner, *words).stdout
+        assert "evil" in told
+        assert all(letter.isprintable() for letter in told.replace("\n", "")), ascii(told)
+    devices = [
+        session["device"] for session in answer(corner, "users", "show", user.id)["sessions"]
+    ]
+    assert agent.decode("latin-1") in devices
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

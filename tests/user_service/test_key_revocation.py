@@ -18,6 +18,7 @@ from tests.user_service.forged_tokens import private_key, sign
 from tests.user_service.signing_keys import (
     JWT_SECRET,
     OTHER_MASTER_KEY,
+    UNTIL_IT_EXPIRES,
     UNTIL_IT_SIGNS,
     Installation,
     accepted,
@@ -89,6 +90,17 @@ def test_whichever_key_is_revoked_another_one_signs_and_never_a_retired_one(
     assert installation.listed("revoke", k3) == [(k5, "signs")]
     ((k6, state),) = installation.listed("revoke", k5)
     assert (state, len({k1, k2, k3, k4, k5, k6})) == ("signs", 6)
+
+
+def test_no_revocation_brings_an_expired_key_back(installation: Installation) -> None:
+    (k1,) = installation.kids()
+    installation.listed("rotate")
+    installation.let_pass(UNTIL_IT_SIGNS + UNTIL_IT_EXPIRES)
+    # Nobody has swept it away: there is no worker at this moment.
+    ((k2, state),) = installation.listed("list")
+    assert (state, installation.kids()) == ("signs", [k2, k1])
+    ((k3, state),) = installation.listed("revoke", k2)
+    assert (state, installation.kids()) == ("signs", [k3])
 
 
 def test_it_is_written_down_who_changed_the_keys(installation: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sys
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable
+from shared.terminal import printable
 from user_service.errors import InvalidFields, Refusal, Unavailable
 from user_service.identity.master_key import WrongMasterKey
 from user_service.settings import Settings, read_settings
@@ -95,7 +97,7 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
     else:
         table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+            table.add_row(*(_cell(value) for value in row.values()))
         console = Console()
         # As wide as it must be: a folded line can be neither copied nor searched.
         unbounded = console.options.update(max_width=WIDEST)
@@ -104,4 +106,9 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
 
 
 def show_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+    """In ASCII: what strangers wrote, like a User-Agent, must not steer the terminal."""
+    click.echo(json.dumps(msgspec.to_builtins(value), indent=2))
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape(printable(str(value)))

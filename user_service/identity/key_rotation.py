@@ -61,6 +61,8 @@ async def revoke(tx: Transaction, master_key: MasterKey, kid: str) -> None:
     Raises NoSuchKey and WrongMasterKey.
     """
     keys = await _locked(tx, master_key)
+    # Those are dead because of a newer one, and would come back to life without it.
+    await signing_key_store.delete_expired(tx)
     if not await signing_key_store.delete(tx, kid):
         raise NoSuchKey(kid)
     signing = signing_key_store.signing_of(keys)

@@ -39,6 +39,8 @@ OUTAGES = (
 
 # A migration has changed a table under a prepared statement.
 STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+# Postgres has given this one up, so that others can go on: nothing is wrong with it, nor with us.
+SACRIFICED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 def rows_in(done: str) -> int:
@@ -90,6 +92,9 @@ class Database:
                 await self._pool.expire_connections()  # the primary has moved
                 raise Unavailable("postgres") from error  # it still answers whoever reads
             raise self.breaker.failed(error) from error
+        except SACRIFICED as error:
+            await self._pool.release(connection)
+            raise Unavailable("postgres") from error
         except asyncio.CancelledError:
             # A deadline: the statement may still run, and a release would wait for its end.
             await self._give_up(connection)
