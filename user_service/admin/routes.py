@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, delete, get, post
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
@@ -33,12 +33,10 @@ from user_service.errors import (
 from user_service.identity.account_store import Role, Status
 from user_service.identity.directory_store import Wanted
 from user_service.web.answers import Success
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 from user_service.web.problems import documented
-
-AnyRequest = Request[Any, Any, Any]
 
 SEARCH = "The beginning of an email address or username, or a whole id."
 AFTER = "What the page before called next."
@@ -175,4 +173,4 @@ class AdminRoutes(Controller):
 
 def _administrator(request: AnyRequest) -> Administrator:
     """Whoever has a token; whether they are an admin is asked with everything they do."""
-    return Administrator.by_token(claims_of(request), exchange_of(request.scope).client)
+    return Administrator.by_token(claims_of(request), exchange_of(request).client)

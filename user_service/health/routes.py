@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import Any, Literal
+from typing import Literal
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from user_service.errors import NotReady, TokenRejected
 from user_service.health.checkup import WELL, Checkup
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.injected import Injected
 from user_service.web.problems import documented
 
@@ -61,12 +61,12 @@ async def ready(checkup: Injected[Checkup]) -> Live:
 
 @get("/metrics", include_in_schema=False, sync_to_thread=False)
 def metrics(
-    request: Request[Any, Any, Any],
+    request: AnyRequest,
     registry: Injected[CollectorRegistry],
     metrics_access: Injected[MetricsAccess],
 ) -> Response[bytes]:
     if metrics_access.token:
-        given = exchange_of(request.scope).headers.get(b"authorization", b"")
+        given = exchange_of(request).headers.get(b"authorization", b"")
         if not hmac.compare_digest(given, f"Bearer {metrics_access.token}".encode()):
             raise TokenRejected
     elif not metrics_access.development:

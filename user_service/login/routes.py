@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Controller, Request, post
+from litestar import Controller, post
 from litestar.openapi.spec import Example
 from litestar.params import Body
 from litestar.status_codes import HTTP_200_OK
@@ -16,7 +16,7 @@ from user_service.identity.identifiers import Identifier
 from user_service.identity.names import canonical_username
 from user_service.login.flow import Login
 from user_service.web.answers import Success, Tokens
-from user_service.web.exchange import device_of, exchange_of
+from user_service.web.exchange import AnyRequest, device_of, exchange_of
 from user_service.web.fields import Email, Password, Username
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
@@ -53,11 +53,11 @@ class LoginRoutes(Controller):
     )
     async def login(
         self,
-        request: Request[Any, Any, Any],
+        request: AnyRequest,
         data: Annotated[LoginRequest, Body(examples=[EXAMPLE])],
         login: Injected[Login],
     ) -> Success[Tokens]:
-        exchange = exchange_of(request.scope)
+        exchange = exchange_of(request)
         opened = await login.open_session(
             data.identifier(), data.password, exchange.client, device_of(exchange)
         )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from typing import Any
 from urllib.parse import unquote_plus
-
-from litestar import Request
 
 from user_service.errors import InvalidFields
 from user_service.identity.clients import ClientCredentials
 from user_service.oauth.forms import Form
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 
 
-def credentials_of(request: Request[Any, Any, Any], form: Form) -> ClientCredentials | None:
+def credentials_of(request: AnyRequest, form: Form) -> ClientCredentials | None:
     """None when there are none; raises InvalidFields for both at once (RFC 6749 §2.3)."""
-    header = exchange_of(request.scope).headers.get(b"authorization")
+    header = exchange_of(request).headers.get(b"authorization")
     if header is None:
         return ClientCredentials(form.get("client_id", ""), form.get("client_secret", ""))
     if "client_secret" in form:

@@ -6,10 +6,9 @@ Litestar's own reader remembers the last 1,024 bodies as they came, passwords an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import parse_qsl
 
-from litestar import Request
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIType,
@@ -20,6 +19,7 @@ from litestar.openapi.spec import (
 )
 
 from user_service.errors import InvalidFields
+from user_service.web.exchange import AnyRequest
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"
 MOST_PARAMETERS = 50
@@ -27,7 +27,7 @@ MOST_PARAMETERS = 50
 Form = dict[str, str]
 
 
-async def form_of(request: Request[Any, Any, Any]) -> Form:
+async def form_of(request: AnyRequest) -> Form:
     """The parameters that have a value (RFC 6749 §3.2: the others were not sent).
 
     Raises InvalidFields for one that comes twice, and for what is no form.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
@@ -22,7 +21,7 @@ from user_service.errors import (
     Unavailable,
     WrongCredentials,
 )
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.problems import documented as in_problem_shape
 from user_service.web.problems import (
     note_cause,
@@ -45,9 +44,9 @@ class OAuthError(Struct, frozen=True):
     error_description: str
 
 
-def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[OAuthError]:
+def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[OAuthError]:
     note_cause(refusal)
-    _, headers = problem(refusal, exchange_of(request.scope))
+    _, headers = problem(refusal, exchange_of(request))
     if isinstance(refusal, ClientRejected):
         headers["www-authenticate"] = BASIC
     else:
@@ -55,13 +54,11 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Respons
     return Response(_error(refusal), status_code=_status(type(refusal)), headers=headers)
 
 
-def answer_http_exception(
-    request: Request[Any, Any, Any], exception: HTTPException
-) -> Response[OAuthError]:
+def answer_http_exception(request: AnyRequest, exception: HTTPException) -> Response[OAuthError]:
     return answer_refusal(request, refusal_of(exception))
 
 
-def answer_error(request: Request[Any, Any, Any], exception: Exception) -> Response[OAuthError]:
+def answer_error(request: AnyRequest, exception: Exception) -> Response[OAuthError]:
     return answer_refusal(request, unexpected(exception))
 
 

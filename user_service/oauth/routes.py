@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
-from litestar import Controller, Request, Response, post
+from litestar import Controller, Response, post
 from litestar.status_codes import HTTP_200_OK
 from msgspec import UNSET, Struct, UnsetType
 
@@ -30,11 +30,10 @@ from user_service.oauth.introspection import Introspected, Introspection
 from user_service.oauth.refusals import IN_OAUTH_SHAPE, documented
 from user_service.profile.flow import Profile
 from user_service.web import problems
-from user_service.web.exchange import device_of, exchange_of
+from user_service.web.exchange import AnyRequest, device_of, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 
-AnyRequest = Request[Any, Any, Any]
 LONGEST_TOKEN = 16 * 1024
 FORM = (BodyTooLarge, InvalidFields, Unavailable)
 CLIENT: list[dict[str, list[str]]] = [{"client": []}]
@@ -115,7 +114,7 @@ class FormRoutes(Controller):
         ),
     )
     async def token(self, request: AnyRequest, grants: Injected[Grants]) -> Response[TokenAnswer]:
-        form, exchange = await form_of(request), exchange_of(request.scope)
+        form, exchange = await form_of(request), exchange_of(request)
         pair = await grants.give(form, exchange.client, device_of(exchange))
         exchange.subject = str(pair.account.id)
         scope = "" if "scope" in form else UNSET
@@ -151,6 +150,6 @@ class FormRoutes(Controller):
         await introspection.revoke(
             credentials_of(request, form),
             parameter(form, "token", LONGEST_TOKEN),
-            exchange_of(request.scope).client,
+            exchange_of(request).client,
         )
         return Revoked()

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import swagger_ui_bundle
-from litestar import MediaType, Request, Response, Router, get
+from litestar import MediaType, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme, Tag
+
+from user_service.web.exchange import AnyRequest
 
 ASSETS = Path(swagger_ui_bundle.swagger_ui_path)
 SERVED = {
@@ -55,7 +57,7 @@ POLICY = (
 
 
 class SwaggerPage(OpenAPIRenderPlugin):
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
         return PAGE.format(title=openapi_schema["info"]["title"]).encode()
 
 

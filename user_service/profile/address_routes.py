@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Controller, Request, post
+from litestar import Controller, post
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from msgspec import Struct
 
@@ -19,13 +17,11 @@ from user_service.errors import (
 )
 from user_service.profile.address_change import AddressChange
 from user_service.web.answers import Success, User, UserData
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.fields import ChallengeId, Email, Otp, Password
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class AddressChangeRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +61,7 @@ class AddressRoutes(Controller):
         data: AddressChangeRequest,
         address_change: Injected[AddressChange],
     ) -> Success[ChangeStarted]:
-        claims, client = claims_of(request), exchange_of(request.scope).client
+        claims, client = claims_of(request), exchange_of(request).client
         issued = await address_change.ask(claims, data.new_email, data.password, client)
         started = ChangeStarted(
             issued.challenge_id, issued.lifetime, address_change.limits.mail_interval
@@ -85,6 +81,6 @@ class AddressRoutes(Controller):
     async def verify(
         self, request: AnyRequest, data: AddressProof, address_change: Injected[AddressChange]
     ) -> Success[UserData]:
-        claims, client = claims_of(request), exchange_of(request.scope).client
+        claims, client = claims_of(request), exchange_of(request).client
         account = await address_change.verify(claims, data.change_id, data.otp, client)
         return Success(message="This is your address now.", data=UserData(User.of(account)))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Controller, Request, post
+from litestar import Controller, post
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
 
 from user_service.errors import Overloaded, TokenRejected, WrongPassword
 from user_service.profile.password_change import PasswordChange
 from user_service.web.answers import Success
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.fields import Password
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
@@ -36,11 +34,11 @@ class PasswordRoutes(Controller):
     )
     async def change(
         self,
-        request: Request[Any, Any, Any],
+        request: AnyRequest,
         data: PasswordChangeRequest,
         password_change: Injected[PasswordChange],
     ) -> Success[None]:
-        claims, client = claims_of(request), exchange_of(request.scope).client
+        claims, client = claims_of(request), exchange_of(request).client
         await password_change.change(claims, data.current_password, data.new_password, client)
         return Success(
             message="Your password is changed. Your other sessions have ended.", data=None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Controller, Request, delete, get, patch
+from litestar import Controller, delete, get, patch
 from litestar.status_codes import HTTP_200_OK
 from msgspec import UNSET, Struct, UnsetType
 
@@ -19,13 +17,11 @@ from user_service.errors import (
 )
 from user_service.profile.flow import Profile
 from user_service.web.answers import Success, User, UserData
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.fields import Name, Password, Username
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class EditRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +56,7 @@ class ProfileRoutes(Controller):
     async def edit(
         self, request: AnyRequest, data: EditRequest, profile: Injected[Profile]
     ) -> Success[UserData]:
-        claims, client = claims_of(request), exchange_of(request.scope).client
+        claims, client = claims_of(request), exchange_of(request).client
         account = await profile.edit(claims, Edit(data.name, data.username), client)
         return Success(message="Your profile is changed.", data=UserData(User.of(account)))
 
@@ -73,6 +69,6 @@ class ProfileRoutes(Controller):
     async def delete(
         self, request: AnyRequest, data: DeletionRequest, profile: Injected[Profile]
     ) -> Success[None]:
-        claims, client = claims_of(request), exchange_of(request.scope).client
+        claims, client = claims_of(request), exchange_of(request).client
         await profile.delete(claims, data.password, client)
         return Success(message="Your account is deleted.", data=None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Controller, Request, post
+from litestar import Controller, post
 from litestar.openapi.spec import Example
 from litestar.params import Body
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
@@ -19,12 +19,10 @@ from user_service.errors import (
 )
 from user_service.recovery.flow import Code, LinkToken, Recovery
 from user_service.web.answers import Success
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.fields import ChallengeId, Email, Otp, Password
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
-
-AnyRequest = Request[Any, Any, Any]
 
 EITHER = "Send either token alone, or email, otp and recovery_id."
 
@@ -89,7 +87,7 @@ class RecoveryRoutes(Controller):
     async def ask(
         self, request: AnyRequest, data: RecoveryRequest, recovery: Injected[Recovery]
     ) -> Success[RecoveryStarted]:
-        issued = await recovery.ask(data.email, exchange_of(request.scope).client)
+        issued = await recovery.ask(data.email, exchange_of(request).client)
         started = RecoveryStarted(
             issued.challenge_id, issued.lifetime, recovery.limits.mail_interval
         )
@@ -107,7 +105,7 @@ class RecoveryRoutes(Controller):
         data: Annotated[ResetRequest, Body(examples=[EXAMPLE])],
         recovery: Injected[Recovery],
     ) -> Success[None]:
-        exchange = exchange_of(request.scope)
+        exchange = exchange_of(request)
         account_id = await recovery.reset(data.proof(), data.new_password, exchange.client)
         exchange.subject = str(account_id)
         return Success(message="Your new password is set. Log in with it.", data=None)

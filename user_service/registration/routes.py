@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Controller, Request, Response, post
+from litestar import Controller, Response, post
 from litestar.status_codes import HTTP_201_CREATED, HTTP_202_ACCEPTED
 from msgspec import Struct
 
@@ -21,12 +19,10 @@ from user_service.identity.challenge_store import Issued
 from user_service.registration.flow import Registration, Wish
 from user_service.web.answers import Success, User, UserData
 from user_service.web.cookies import RegistrationCookie
-from user_service.web.exchange import Exchange, exchange_of
+from user_service.web.exchange import AnyRequest, Exchange, exchange_of
 from user_service.web.fields import ChallengeId, Email, Name, Otp, Password, Username
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class RegisterRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,7 +69,7 @@ class RegistrationRoutes(Controller):
         wish = Wish(
             name=data.name, email=data.email, password=data.password, username=data.username
         )
-        exchange = exchange_of(request.scope)
+        exchange = exchange_of(request)
         return _started(await registration.start(wish, exchange.client), registration, exchange)
 
     @post(
@@ -88,7 +84,7 @@ class RegistrationRoutes(Controller):
         data: ResendRequest,
         registration: Injected[Registration],
     ) -> Response[Success[Started]]:
-        exchange = exchange_of(request.scope)
+        exchange = exchange_of(request)
         registration_id = _named(request, data.registration_id)
         if registration_id is None:
             raise RegistrationIdRequired
@@ -109,7 +105,7 @@ class RegistrationRoutes(Controller):
         data: VerifyRequest,
         registration: Injected[Registration],
     ) -> Response[Success[UserData]]:
-        exchange = exchange_of(request.scope)
+        exchange = exchange_of(request)
         account = await registration.verify(
             _named(request, data.registration_id), data.email, data.otp, exchange.client
         )
@@ -123,7 +119,7 @@ class RegistrationRoutes(Controller):
 
 def _named(request: AnyRequest, in_body: str | None) -> str | None:
     """The registration that a request is about: the body wins over the cookie."""
-    cookie = RegistrationCookie(secure=exchange_of(request.scope).https)
+    cookie = RegistrationCookie(secure=exchange_of(request).https)
     return in_body or request.cookies.get(cookie.name) or None
 
 

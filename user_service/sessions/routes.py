@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, delete, get, post
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
 
@@ -21,12 +21,10 @@ from user_service.identity.refresh_tokens import TOKEN_CHARACTERS
 from user_service.identity.session_store import Session
 from user_service.sessions.flow import Sessions
 from user_service.web.answers import Success, Tokens
-from user_service.web.exchange import exchange_of
+from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class RefreshRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +78,7 @@ class SessionRoutes(Controller):
     async def refresh(
         self, request: AnyRequest, data: RefreshRequest, sessions: Injected[Sessions]
     ) -> Success[Tokens]:
-        exchange = exchange_of(request.scope)
+        exchange = exchange_of(request)
         pair = await sessions.refresh(data.refresh_token, exchange.client)
         exchange.subject = str(pair.account.id)
         return Success(
@@ -95,7 +93,7 @@ class SessionRoutes(Controller):
         responses=documented(OriginRefused, TokenRejected, Unavailable),
     )
     async def log_out(self, request: AnyRequest, sessions: Injected[Sessions]) -> Success[Ended]:
-        await sessions.log_out(claims_of(request), exchange_of(request.scope).client)
+        await sessions.log_out(claims_of(request), exchange_of(request).client)
         return Success(message="You are logged out.", data=Ended(1))
 
     @get(
@@ -121,7 +119,7 @@ class SessionRoutes(Controller):
     async def end(
         self, request: AnyRequest, session_id: UUID, sessions: Injected[Sessions]
     ) -> Success[Ended]:
-        await sessions.end(claims_of(request), session_id, exchange_of(request.scope).client)
+        await sessions.end(claims_of(request), session_id, exchange_of(request).client)
         return Success(message="The session has ended.", data=Ended(1))
 
     @delete(
@@ -132,5 +130,5 @@ class SessionRoutes(Controller):
         responses=documented(OriginRefused, TokenRejected, Unavailable),
     )
     async def end_others(self, request: AnyRequest, sessions: Injected[Sessions]) -> Success[Ended]:
-        ended = await sessions.end_others(claims_of(request), exchange_of(request.scope).client)
+        ended = await sessions.end_others(claims_of(request), exchange_of(request).client)
         return Success(message="All your other sessions have ended.", data=Ended(ended))

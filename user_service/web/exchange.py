@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from litestar import Request
+
 from user_service.identity.session_store import Device
 from user_service.storage.rate_limits import Client
 
@@ -16,6 +18,7 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 
 LONGEST_USER_AGENT = 256
 
+AnyRequest = Request[Any, Any, Any]
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
@@ -50,6 +53,6 @@ def device_of(exchange: Exchange) -> Device:
     return Device(exchange.client.address, user_agent[:LONGEST_USER_AGENT])
 
 
-def exchange_of(scope: Mapping[str, Any]) -> Exchange:
-    exchange: Exchange = scope[SCOPE_KEY]
+def exchange_of(request: AnyRequest) -> Exchange:
+    exchange: Exchange = request.scope[SCOPE_KEY]  # type: ignore[literal-required]
     return exchange

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import structlog
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -24,7 +22,7 @@ from user_service.errors import (
     Unavailable,
 )
 from user_service.web.answers import FieldError, Problem
-from user_service.web.exchange import Exchange, exchange_of
+from user_service.web.exchange import AnyRequest, Exchange, exchange_of
 from user_service.web.field_errors import field_errors
 
 log = structlog.get_logger()
@@ -76,22 +74,20 @@ def note_cause(refusal: Refusal) -> None:
         log.warning("refused", code=refusal.code, cause=repr(refusal.__cause__))
 
 
-def answer_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[bytes]:
     note_cause(refusal)
-    body, headers = problem(refusal, exchange_of(request.scope))
+    body, headers = problem(refusal, exchange_of(request))
     return Response(body, status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def answer_http_exception(
-    request: Request[Any, Any, Any], exception: HTTPException
-) -> Response[bytes]:
+def answer_http_exception(request: AnyRequest, exception: HTTPException) -> Response[bytes]:
     response = answer_refusal(request, refusal_of(exception))
     if exception.headers and (allow := exception.headers.get("allow")):
         response.set_header("allow", allow)
     return response
 
 
-def answer_unexpected(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
+def answer_unexpected(request: AnyRequest, exception: Exception) -> Response[bytes]:
     # Litestar's decoder lets these two through: a body nested too deep, or one that is no UTF-8.
     if isinstance(exception, (RecursionError, UnicodeDecodeError)):
         return answer_refusal(request, MalformedBody())
