@@ -87,6 +87,27 @@ async def test_every_answer_is_alike_until_the_right_code(
     assert statuses == [202, 400, 400, 410, 400, 400, *[400] * 5, 429]
 
 
+async def test_after_its_end_no_guess_tells_that_the_owner_has_used_the_mail(
+    unlimited: ServiceProcess, mailroom: Mailroom, corner: Corner, kinds: dict[str, Person]
+) -> None:
+    """A stranger asks for the code, the owner follows the mail's link, and the stranger guesses."""
+    owner, nobody = kinds["active"], kinds["nobody"]
+    async with unlimited.client() as client:
+        used, unused = [await recover(client, person) for person in (owner, nobody)]
+        link_token = mailroom.link_token(used)
+        assert (await reset_by_link(client, owner, link_token)).status_code == 200
+        with redis.Redis.from_url(corner.redis_url) as store:
+            for id in (used, unused):
+                store.hset(f"challenge:recover:{id}", "expires", 1)
+        code = mailroom.code(used)
+        for _ in range(7):
+            of_used = await reset(client, owner, used, wrong(code))
+            of_unused = await reset(client, nobody, unused, wrong(code))
+            assert shape(of_used) == shape(of_unused)
+            assert outcome(of_used) == (410, "code_expired")
+        assert (await reset_by_link(client, owner, link_token)).status_code == 200
+
+
 async def test_what_is_nobodys_refuses_even_what_its_event_would_derive(
     unlimited: ServiceProcess, mailroom: Mailroom, kinds: dict[str, Person]
 ) -> None:

@@ -33,16 +33,17 @@ local function count()
   return redis.call('HINCRBY', key, 'guesses', 1)
 end
 
--- What a bare guess is told must not depend on whether the registration was finished: that would
--- tell strangers that there is an account.
+-- What a wrong guess is told must not depend on whether somebody has finished: that would tell
+-- whoever asked for the code that there is an account.
 local open = state == 'open'
 local late = now >= tonumber(expires)
+local nothing_left = bare and 'ambiguous' or 'expired'
 if open and late then
-  return {bare and 'ambiguous' or 'expired'}
+  return {nothing_left}
 end
 -- A link's token was proven before, so guesses of strangers do not seal it.
 if not linked and tonumber(guesses) >= allowed and (open or tonumber(guesses) > allowed) then
-  return {bare and 'ambiguous' or 'spent'}
+  return {late and nothing_left or bare and 'ambiguous' or 'spent'}
 end
 if open then
   count()
@@ -58,7 +59,7 @@ if not matches then
   if not open then
     count()
   end
-  return {bare and late and 'ambiguous' or 'wrong'}
+  return {late and nothing_left or 'wrong'}
 end
 
 if open then
