@@ -77,6 +77,20 @@ async def test_the_owner_is_told_and_so_are_other_services(
     assert NEW not in text
 
 
+async def test_changes_to_and_fro_do_not_bury_other_mails(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    person = await member(service, mailroom)
+    async with service.client() as client:
+        tokens = await sign_in(client, person)
+        for new in (NEW, person.password) * 4:
+            assert (await change(client, person, tokens, new)).status_code == 200
+            person.password = new
+    id = await id_of(corner, person.email)
+    assert len(await told(corner, id, "password_changed")) == 8
+    assert len(await told(corner, id, "send-notice")) == 5
+
+
 async def test_a_wrong_present_password_changes_nothing_and_is_written_down(
     service: ServiceProcess, mailroom: Mailroom, corner: Corner
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from shared.events import PasswordChanged, PasswordResetCompleted, PasswordResetRequested
@@ -15,6 +15,9 @@ from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
+HOUR = timedelta(hours=1)
+MOST_NOTICES_AN_HOUR = 5
+
 
 async def change_password(
     tx: Transaction, account: Account, password_hash: str, by: Actor, *, keep: UUID
@@ -26,8 +29,11 @@ async def change_password(
         account_version=await account_store.advance(tx, account.id),
         changed_at=datetime.now(UTC),
     )
-    told = notice("password-changed", account.id, account.email)
-    await outbox_store.put(tx, account.id, event, told)
+    # Whoever has the password could bury other mails under those of changes to and fro.
+    lately = await outbox_store.count_lately(tx, account.id, PasswordChanged, HOUR)
+    notices = [notice("password-changed", account.id, account.email)]
+    told = notices if lately < MOST_NOTICES_AN_HOUR else []
+    await outbox_store.put(tx, account.id, event, *told)
     await audit_store.write(tx, account.id, "password_changed", by)
     await end_sessions(tx, account.id, by, keep=keep)
 
