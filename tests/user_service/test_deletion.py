@@ -6,9 +6,10 @@ import asyncio
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -411,3 +412,66 @@ async def acknowledged(corner: Corner, id: object) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("the outbox was not relayed")
+
+
+# -- busy accounts ---------------------------------------------------------------------------------
+
+
+async def test_an_account_that_has_gathered_more_than_one_statement_deletes_can_be_deleted(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    person = await member(service, mailroom)
+    async with service.client() as client:
+        tokens = await sign_in(client, person)
+        id = await id_of(corner, person.email)
+        await gather_traces(corner, id, 15_000)
+        answers: list[tuple[int, str]] = []
+        async with slow_deletions(corner):
+            while not answers or (answers[-1][0] == 503 and len(answers) < 8):
+                answers.append(outcome(await delete(client, person, tokens)))
+    assert answers[-1] == (200, ""), answers
+    for query in (
+        "SELECT FROM sessions WHERE account_id = $1::text::uuid",
+        "SELECT FROM audit WHERE account_id = $1::text::uuid AND address IS NOT NULL",
+        "SELECT FROM outbox WHERE key = $1 AND NOT erase AND topic = 'user_updated'",
+    ):
+        assert await corner.fetch(query + " LIMIT 1", str(id)) == []
+
+
+async def gather_traces(corner: Corner, id: UUID, many: int) -> None:
+    """Ended sessions, entries of the audit and produced events with a name, so many of each."""
+    for query in (
+        """
+        INSERT INTO sessions (account_id, ends_by, expires_at, ended_at, address, user_agent)
+        SELECT $1::text::uuid, now(), now(), now(), '10.0.0.1', '' FROM generate_series(1, $2)
+        """,
+        """
+        INSERT INTO audit (account_id, actor, action, outcome, address)
+        SELECT $1::text::uuid, 'self', 'logged_in', 'done', '10.0.0.1' FROM generate_series(1, $2)
+        """,
+        """
+        INSERT INTO outbox (topic, key, payload, acknowledged_at)
+        SELECT 'user_updated', $1, '{"name": "Ann"}', now() FROM generate_series(1, $2)
+        """,
+    ):
+        await corner.fetch(query, str(id), many)
+
+
+@asynccontextmanager
+async def slow_deletions(corner: Corner) -> AsyncIterator[None]:
+    """Postgres needs a quarter of a millisecond for a session, so that 15,000 would do."""
+    await corner.fetch(
+        """
+        CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF random() < 0.25 THEN PERFORM pg_sleep(0.001); END IF;
+                RETURN OLD;
+            END
+        $$
+        """
+    )
+    await corner.fetch(
+        "CREATE TRIGGER slowly BEFORE DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION slowly()"
+    )
+    yield
+    await corner.fetch("DROP FUNCTION slowly CASCADE")

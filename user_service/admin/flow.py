@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from user_service.accounts.deleted import delete_account
+from user_service.accounts.deleted import delete_account, thin_out
 from user_service.accounts.disabled import disable, enable
 from user_service.accounts.password_changed import withdraw_password
 from user_service.accounts.role_changed import change_role
@@ -117,6 +117,9 @@ class Administration:
 
     async def delete(self, who: Administrator, id: UUID) -> None:
         """Raises NoSuchUser, OwnAccount."""
+        async with self.db.transaction() as tx:
+            await who.lock_other(tx, id)
+        await thin_out(self.db, id)
         async with self.db.transaction() as tx:
             found = await who.lock_other(tx, id)
             address_change = await delete_account(tx, found.account, who.actor)

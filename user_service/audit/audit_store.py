@@ -110,11 +110,25 @@ async def newest(
     return [Entry(*row) for row in rows]
 
 
-async def forget_addresses(tx: Transaction, account_id: UUID) -> None:
-    """Drop where an account's own requests came from: it is personal, and the account is gone."""
-    await tx.execute(
-        "UPDATE audit SET address = NULL WHERE account_id = $1 AND actor = 'self'", account_id
+async def forget_addresses(
+    tx: Transaction, account_id: UUID, *, sparing: int = 0, most: int | None = None
+) -> int:
+    """Drop where an account's own requests came from: it is personal, and the account is gone.
+
+    In all entries but the newest `sparing`, up to `most` of them; returns how many.
+    """
+    done = await tx.execute(
+        """
+        UPDATE audit SET address = NULL WHERE id IN (
+            SELECT id FROM audit WHERE account_id = $1 AND actor = 'self' AND address IS NOT NULL
+            ORDER BY id DESC OFFSET $2 LIMIT $3
+        )
+        """,
+        account_id,
+        sparing,
+        most,
     )
+    return rows_in(done)
 
 
 async def sweep(connection: Connection, most: int, kept: timedelta) -> int:

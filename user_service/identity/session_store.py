@@ -239,6 +239,25 @@ async def end(
     return [row["id"] for row in rows]
 
 
+async def forget_ended(tx: Transaction, account_id: UUID, *, sparing: int, most: int) -> int:
+    """Delete the account's sessions that are over, but for the newest `sparing`.
+
+    Up to `most` of them; returns how many.
+    """
+    done = await tx.execute(
+        f"""
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE account_id = $1 AND NOT ({LIVE})
+            ORDER BY created_at DESC OFFSET $2 LIMIT $3
+        )
+        """,
+        account_id,
+        sparing,
+        most,
+    )
+    return rows_in(done)
+
+
 async def sweep(connection: Connection, most: int) -> int:
     """Delete up to `most` sessions that ended longer ago than `KEPT`, and return how many."""
     done = await connection.execute(

@@ -11,6 +11,13 @@ from shared import events
 from user_service.storage.postgres import Connection, Transaction, rows_in
 
 RELAY_LOCK = 0x72656C6179
+# As `without_personal_fields` in Postgres has them, and the topics whose events have any.
+PERSONAL_FIELDS = {"email", "name", "username", "address", "facts"}
+PERSONAL_TOPICS = [
+    topic.name
+    for kind, topic in events.TOPICS.items()
+    if PERSONAL_FIELDS & set(kind.__struct_fields__)
+]
 
 
 class StoredEvent(Struct, frozen=True):
@@ -59,18 +66,28 @@ async def count_lately(tx: Transaction, key: UUID, kind: type[Struct], within: t
     return count
 
 
-async def erase(tx: Transaction, key: UUID) -> None:
-    """Forget who a person was: at once in what is produced already, afterwards in the rest."""
-    await tx.execute(
+async def erase(tx: Transaction, key: UUID, *, sparing: int = 0, most: int | None = None) -> int:
+    """Forget who a person was: at once in what is produced already, afterwards in the rest.
+
+    In all events that say so but the newest `sparing`, up to `most`; returns how many.
+    """
+    done = await tx.execute(
         """
         UPDATE outbox SET
             erase = true,
             payload = CASE WHEN acknowledged_at IS NULL THEN payload
                            ELSE without_personal_fields(payload) END
-        WHERE key = $1
+        WHERE id IN (
+            SELECT id FROM outbox WHERE key = $1 AND topic = ANY($4) AND NOT erase
+            ORDER BY id DESC OFFSET $2 LIMIT $3
+        )
         """,
         str(key),
+        sparing,
+        most,
+        PERSONAL_TOPICS,
     )
+    return rows_in(done)
 
 
 async def claim(tx: Transaction) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from user_service.accounts.deleted import delete_account
+from user_service.accounts.deleted import delete_account, thin_out
 from user_service.accounts.edited import Edit, edit_account
 from user_service.accounts.reauthentication import Reauthentication
 from user_service.accounts.traces import Traces
@@ -51,6 +51,7 @@ class Profile:
         Raises TokenRejected, WrongPassword, TooManyRequests, Unavailable.
         """
         proven = await self.reauthentication.require(claims, password, client)
+        await thin_out(self.db, claims.subject)
         async with self.db.transaction() as tx:
             found = await self.reauthentication.lock_unchanged(tx, claims, proven)
             by = Actor.oneself(client.address)
