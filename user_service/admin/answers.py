@@ -12,7 +12,7 @@ from user_service.admin.flow import Inspection
 from user_service.audit.audit_store import Action, ActorKind, Entry, Outcome
 from user_service.identity.account_store import Role, Status
 from user_service.identity.directory_store import Member
-from user_service.identity.session_store import Session
+from user_service.web.answers import LiveSession
 
 
 class AdminUser(Struct, frozen=True):
@@ -58,28 +58,6 @@ class UserPage(Struct, frozen=True):
         return cls(
             [AdminUser.of(member) for member in members],
             questions.cursor_at(members[-1]) if full else None,
-        )
-
-
-class LiveSession(Struct, frozen=True):
-    """`device` is the User-Agent it was opened with."""
-
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    expires_at: datetime
-    address: str
-    device: str
-
-    @classmethod
-    def of(cls, session: Session) -> LiveSession:
-        return cls(
-            session.id,
-            session.created_at,
-            session.last_used_at,
-            session.expires_at,
-            session.address,
-            session.user_agent,
         )
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from litestar import Controller, delete, get, post
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Struct
 
 from user_service.admin import questions
 from user_service.admin.administrator import Administrator
@@ -32,7 +31,7 @@ from user_service.errors import (
 )
 from user_service.identity.account_store import Role, Status
 from user_service.identity.directory_store import Wanted
-from user_service.web.answers import Success
+from user_service.web.answers import EndedSessions, Success
 from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
@@ -47,12 +46,6 @@ Limit = Annotated[int, Parameter(ge=1, le=100, description="How many at most.")]
 READ = (AdminsOnly, InvalidFields, TokenRejected, Unavailable)
 ABOUT_ONE = (AdminsOnly, InvalidFields, NoSuchUser, TokenRejected, Unavailable)
 CHANGE = (*ABOUT_ONE, OriginRefused)
-
-
-class EndedSessions(Struct, frozen=True):
-    """How many sessions ended."""
-
-    ended: int
 
 
 class AdminRoutes(Controller):

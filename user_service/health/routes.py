@@ -35,14 +35,16 @@ class MetricsAccess(Struct, frozen=True):
     development: bool
 
 
-@get("/health", tags=["Health"], summary="Every part, and what is wrong with it")
+@get("/health", tags=["Health"], summary="Read how every part is, and what is wrong with it")
 async def health(checkup: Injected[Checkup]) -> Health:
     finding = await checkup.find()
     well = WELL.issuperset(finding.parts.values())
     return Health("ok" if well else "degraded", finding.parts)
 
 
-@get("/health/live", tags=["Health"], summary="The process answers", sync_to_thread=False)
+@get(
+    "/health/live", tags=["Health"], summary="Ask whether the process answers", sync_to_thread=False
+)
 def live() -> Live:
     return Live()
 
@@ -50,7 +52,7 @@ def live() -> Live:
 @get(
     "/health/ready",
     tags=["Health"],
-    summary="Logins can be answered: Postgres is up, migrated, and holds a signing key",
+    summary="Ask whether logins can be answered: Postgres is up, migrated, and holds a signing key",
     responses=documented(NotReady),
 )
 async def ready(checkup: Injected[Checkup]) -> Live:

@@ -53,7 +53,7 @@ def parameter(form: Form, name: str, most: int) -> str:
 
 @dataclass
 class FormOperation(Operation):
-    """An operation whose body is a form; `required` and `optional` map parameters to examples."""
+    """An operation whose body is a form; `required` and `optional` tell what parameters mean."""
 
     required: ClassVar[dict[str, str]]
     optional: ClassVar[dict[str, str]]

@@ -50,7 +50,7 @@ class ServerMetadata(Struct, frozen=True):
     "/.well-known/jwks.json",
     tags=["Tokens"],
     sync_to_thread=False,
-    summary="The public keys that access tokens are checked with",
+    summary="Read the public keys that access tokens are checked with (RFC 7517)",
     responses=documented(Unavailable),
 )
 def jwks(keyring: Injected[Keyring]) -> Response[JwkSet]:
@@ -63,7 +63,7 @@ def jwks(keyring: Injected[Keyring]) -> Response[JwkSet]:
     "/.well-known/oauth-authorization-server",
     tags=["Tokens"],
     sync_to_thread=False,
-    summary="Where everything is, for OAuth 2.0 libraries (RFC 8414)",
+    summary="Read where everything is, for OAuth 2.0 libraries (RFC 8414)",
 )
 def metadata(tokens: Injected[AccessTokens]) -> Response[ServerMetadata]:
     base = tokens.issuer

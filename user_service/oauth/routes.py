@@ -85,7 +85,7 @@ class ClientForm(FormOperation):
     tags=["Tokens"],
     status_code=HTTP_200_OK,
     security=BEARER,
-    summary="Whether one's own access token is good at this moment",
+    summary="Ask whether one's own access token is good at this moment",
     responses=problems.documented(OriginRefused, TokenRejected, Unavailable),
 )
 async def validate(request: AnyRequest, profile: Injected[Profile]) -> Validated:
@@ -101,7 +101,7 @@ class FormRoutes(Controller):
         "/token",
         status_code=HTTP_200_OK,
         operation_class=TokenForm,
-        summary="Tokens for a password or a refresh token, as OAuth 2.0 clients ask for them",
+        summary="Get tokens for a password or a refresh token, as OAuth 2.0 clients ask for them",
         description="For our own, first-party pages and tools: nobody else should ever be given "
         "a password. Everything that holds for /api/auth/login and /refresh holds here.",
         responses=documented(
@@ -126,7 +126,7 @@ class FormRoutes(Controller):
         status_code=HTTP_200_OK,
         operation_class=ClientForm,
         security=CLIENT,
-        summary="What a token is worth at this moment (RFC 7662)",
+        summary="Ask what a token is worth at this moment (RFC 7662)",
         responses=documented(*FORM, ClientRejected),
     )
     async def introspect(

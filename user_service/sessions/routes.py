@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, delete, get, post
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from user_service.errors import (
     NoSuchSession,
@@ -20,7 +20,7 @@ from user_service.errors import (
 from user_service.identity.refresh_tokens import TOKEN_CHARACTERS
 from user_service.identity.session_store import Session
 from user_service.sessions.flow import Sessions
-from user_service.web.answers import Success, Tokens
+from user_service.web.answers import EndedSessions, LiveSession, Success, Tokens
 from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
@@ -31,38 +31,18 @@ class RefreshRequest(Struct, frozen=True, forbid_unknown_fields=True):
     refresh_token: Annotated[str, Meta(min_length=1, max_length=TOKEN_CHARACTERS)]
 
 
-class ListedSession(Struct, frozen=True):
+class ListedSession(LiveSession, frozen=True):
     """`current` marks the one that asks; `device` is the User-Agent it was opened with."""
 
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    expires_at: datetime
-    address: str
-    device: str
     current: bool
 
     @classmethod
-    def of(cls, session: Session, current: UUID) -> ListedSession:
-        return cls(
-            session.id,
-            session.created_at,
-            session.last_used_at,
-            session.expires_at,
-            session.address,
-            session.user_agent,
-            session.id == current,
-        )
+    def seen_from(cls, current: UUID, session: Session) -> ListedSession:
+        return cls(**asdict(LiveSession.of(session)), current=session.id == current)
 
 
 class SessionList(Struct, frozen=True):
     sessions: list[ListedSession]
-
-
-class Ended(Struct, frozen=True):
-    """How many sessions ended."""
-
-    ended: int
 
 
 class SessionRoutes(Controller):
@@ -92,9 +72,11 @@ class SessionRoutes(Controller):
         summary="End this session: its tokens are dead at once",
         responses=documented(OriginRefused, TokenRejected, Unavailable),
     )
-    async def log_out(self, request: AnyRequest, sessions: Injected[Sessions]) -> Success[Ended]:
+    async def log_out(
+        self, request: AnyRequest, sessions: Injected[Sessions]
+    ) -> Success[EndedSessions]:
         await sessions.log_out(claims_of(request), exchange_of(request).client)
-        return Success(message="You are logged out.", data=Ended(1))
+        return Success(message="You are logged out.", data=EndedSessions(1))
 
     @get(
         "/sessions",
@@ -106,7 +88,9 @@ class SessionRoutes(Controller):
         self, request: AnyRequest, sessions: Injected[Sessions]
     ) -> Success[SessionList]:
         claims = claims_of(request)
-        listed = [ListedSession.of(each, claims.session) for each in await sessions.list(claims)]
+        listed = [
+            ListedSession.seen_from(claims.session, each) for each in await sessions.list(claims)
+        ]
         return Success(message="These are your sessions.", data=SessionList(listed))
 
     @delete(
@@ -118,9 +102,9 @@ class SessionRoutes(Controller):
     )
     async def end(
         self, request: AnyRequest, session_id: UUID, sessions: Injected[Sessions]
-    ) -> Success[Ended]:
+    ) -> Success[EndedSessions]:
         await sessions.end(claims_of(request), session_id, exchange_of(request).client)
-        return Success(message="The session has ended.", data=Ended(1))
+        return Success(message="The session has ended.", data=EndedSessions(1))
 
     @delete(
         "/sessions",
@@ -129,6 +113,8 @@ class SessionRoutes(Controller):
         summary="End all of one's own sessions but this one",
         responses=documented(OriginRefused, TokenRejected, Unavailable),
     )
-    async def end_others(self, request: AnyRequest, sessions: Injected[Sessions]) -> Success[Ended]:
+    async def end_others(
+        self, request: AnyRequest, sessions: Injected[Sessions]
+    ) -> Success[EndedSessions]:
         ended = await sessions.end_others(claims_of(request), exchange_of(request).client)
-        return Success(message="All your other sessions have ended.", data=Ended(ended))
+        return Success(message="All your other sessions have ended.", data=EndedSessions(ended))

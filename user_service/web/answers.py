@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 
 from user_service.identity.account_store import Account
+from user_service.identity.session_store import Session
 from user_service.identity.token_pair import TokenPair
 
 T = TypeVar("T")
@@ -50,6 +51,34 @@ class Tokens(Struct, frozen=True):
     @classmethod
     def of(cls, pair: TokenPair, lifetime: int) -> Tokens:
         return cls(pair.access, lifetime, pair.refresh, User.of(pair.account))
+
+
+class LiveSession(Struct, frozen=True):
+    """`device` is the User-Agent it was opened with."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    device: str
+
+    @classmethod
+    def of(cls, session: Session) -> LiveSession:
+        return cls(
+            session.id,
+            session.created_at,
+            session.last_used_at,
+            session.expires_at,
+            session.address,
+            session.user_agent,
+        )
+
+
+class EndedSessions(Struct, frozen=True):
+    """How many sessions ended."""
+
+    ended: int
 
 
 class FieldError(Struct, frozen=True):
