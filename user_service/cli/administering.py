@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
@@ -10,7 +9,6 @@ from uuid import UUID
 import rich_click as click
 from msgspec import to_builtins
 
-from shared.log import configure_log
 from user_service.admin.administrator import Administrator
 from user_service.admin.answers import AdminUser, AuditEntry
 from user_service.admin.flow import Administration
@@ -18,8 +16,8 @@ from user_service.assembly import administration
 from user_service.cli.command import (
     database,
     operator,
+    operator_settings,
     run,
-    settings_or_exit,
     show,
     show_json,
 )
@@ -39,10 +37,7 @@ after_option = click.option("--after", metavar="NEXT", help="Go on where the pag
 
 def administer(work: Work[T]) -> T:
     """What the work returns, done as the operator; needs Postgres only."""
-    settings = settings_or_exit()
-    # What is printed on standard output is the answer, and may be read by a program.
-    configure_log("admin", sys.stderr, level=settings.log_level)
-    return run(_administer(settings, work))
+    return run(_administer(operator_settings("admin"), work))
 
 
 async def _administer(settings: Settings, work: Work[T]) -> T:

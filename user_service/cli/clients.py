@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import rich_click as click
 
-from user_service.cli.command import database, json_option, run, settings_or_exit, show
+from user_service.cli.command import database, json_option, operator_settings, run, show, show_json
 from user_service.identity import client_store
 from user_service.identity.client_store import RegisteredClient
 from user_service.identity.clients import NAME, digest_of, new_secret
@@ -28,7 +28,7 @@ def add_client(name: str, as_json: bool) -> None:
         raise click.ClickException(f"There is a client {name} already. Remove it first.")
     made = {"client_id": name, "client_secret": secret}
     if as_json:
-        click.echo(msgspec.json.encode(made).decode())
+        show_json(made)
     else:
         # No table: it would break the secret where the terminal ends.
         click.echo("\n".join(f"{field}: {value}" for field, value in made.items()))
@@ -52,15 +52,15 @@ def remove_client(name: str) -> None:
 
 
 async def _add(name: str, secret: str) -> bool:
-    async with database(settings_or_exit()) as db, db.transaction() as tx:
+    async with database(operator_settings("clients")) as db, db.transaction() as tx:
         return await client_store.add(tx, name, digest_of(secret))
 
 
 async def _every() -> list[RegisteredClient]:
-    async with database(settings_or_exit()) as db, db.connection() as connection:
+    async with database(operator_settings("clients")) as db, db.connection() as connection:
         return await client_store.every(connection)
 
 
 async def _remove(name: str) -> bool:
-    async with database(settings_or_exit()) as db, db.transaction() as tx:
+    async with database(operator_settings("clients")) as db, db.transaction() as tx:
         return await client_store.remove(tx, name)

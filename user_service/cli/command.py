@@ -19,6 +19,7 @@ from rich.table import Table
 
 from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable
+from shared.log import configure_log
 from shared.terminal import printable
 from user_service.errors import InvalidFields, Refusal, Unavailable
 from user_service.identity.master_key import WrongMasterKey
@@ -40,6 +41,16 @@ def settings_or_exit() -> Settings:
     except UnsafeSettings as unsafe:
         click.echo(unsafe.report(), err=True)
         sys.exit(UNSAFE)
+
+
+def operator_settings(command: str) -> Settings:
+    """The settings of an operator's command, whose log goes to standard error.
+
+    What is printed on standard output is the answer, and may be read by a program.
+    """
+    settings = settings_or_exit()
+    configure_log(command, sys.stderr, level=settings.log_level)
+    return settings
 
 
 @asynccontextmanager

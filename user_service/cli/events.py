@@ -13,7 +13,7 @@ import rich_click as click
 from shared.dead_letters.commands import Desk, dead_letter_commands
 from shared.kafka import KafkaUnavailable, Producer
 from shared.topics import FOREIGN, LIFECYCLE
-from user_service.cli.command import database, run, settings_or_exit
+from user_service.cli.command import database, operator_settings, run
 from user_service.cli.event_lines import listen
 from user_service.outbox.outbox_store import Selection
 from user_service.outbox.replay import Replay
@@ -57,7 +57,7 @@ def tail(
     topics: tuple[str, ...], user: UUID | None, start: Literal["beginning", "now"], as_json: bool
 ) -> None:
     """Show events as they come, until Ctrl-C. Names and addresses are masked, except in JSON."""
-    settings = settings_or_exit()
+    settings = operator_settings("events")
     heard = listen(settings.kafka, topics or NAMES, from_beginning=start == "beginning")
     try:
         for event in heard:
@@ -88,7 +88,7 @@ def replay(
     """
     key = str(user) if user else None
     chosen = Selection(list(topics) or NAMES, key, since, until)
-    run(_replay(settings_or_exit(), chosen, dry_run))
+    run(_replay(operator_settings("events"), chosen, dry_run))
 
 
 async def _replay(settings: Settings, chosen: Selection, dry_run: bool) -> None:
@@ -112,7 +112,7 @@ async def _replay(settings: Settings, chosen: Selection, dry_run: bool) -> None:
 
 
 def _desk() -> Desk:
-    settings = settings_or_exit()
+    settings = operator_settings("events")
     return Desk(settings.kafka, settings.redis, FOREIGN)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import rich_click as click
 
-from shared.log import configure_log
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Action, Actor
-from user_service.cli.command import database, json_option, operator, run, settings_or_exit, show
+from user_service.cli.command import database, json_option, operator, operator_settings, run, show
 from user_service.identity import key_rotation, signing_key_store
 from user_service.identity.key_rotation import NoSuchKey
 from user_service.identity.master_key import MasterKey
@@ -74,9 +72,7 @@ async def _record(tx: Transaction, action: Action, kid: str) -> None:
 
 
 def _settings() -> Settings:
-    settings = settings_or_exit()
-    # What is printed on standard output is the answer, and may be read by a program.
-    configure_log("keys", sys.stderr, level=settings.log_level)
+    settings = operator_settings("keys")
     if settings.jwt_secret:
         raise click.ClickException("JWT_SECRET is set: tokens are HS256, and there are no keys.")
     return settings

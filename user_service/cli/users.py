@@ -55,7 +55,7 @@ def list_users(
 ) -> None:
     """Accounts, newest first."""
 
-    async def work(flow: Administration, who: Administrator) -> UserPage:
+    async def work(flow: Administration, by: Administrator) -> UserPage:
         wanted = Wanted(
             beginning=questions.beginning(search) if search else None,
             status=status,
@@ -64,7 +64,7 @@ def list_users(
             created_before=created_before and created_before.replace(tzinfo=UTC),
         )
         place = questions.place_of(after) if after is not None else None
-        return UserPage.of(await flow.search(who, wanted, place, limit), limit)
+        return UserPage.of(await flow.search(by, wanted, place, limit), limit)
 
     page = administer(work)
     if as_json:
