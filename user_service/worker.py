@@ -22,7 +22,7 @@ from user_service.identity import deleted_account_store, session_store
 from user_service.identity.master_key import MasterKey
 from user_service.identity.upkeep import keep_rotating
 from user_service.lifecycle import applied_store
-from user_service.lifecycle.consumer import GROUP, ForeignEvents, Lanes, LifecycleMetrics
+from user_service.lifecycle.consumer import GROUP, Intake, Lanes, LifecycleMetrics
 from user_service.lifecycle.flow import Lifecycle
 from user_service.outbox import outbox_store
 from user_service.outbox.relay import Relay, RelayMetrics
@@ -70,14 +70,14 @@ def _consumer(
     producer = Producer(settings.kafka)
     producer.start()
     stack.push_async_callback(producer.close, 1.0)
-    events = ForeignEvents(
+    intake = Intake(
         Lifecycle(db),
         frozenset(settings.lifecycle_sources),
         producer,
         Lanes(max(1, settings.database.pool_size // 2)),
         LifecycleMetrics(registry),
     )
-    return Consumer(settings.kafka, group=GROUP, topics=FOREIGN, handle=events.handle)
+    return Consumer(settings.kafka, group=GROUP, topics=FOREIGN, handle=intake.handle)
 
 
 async def _until_stopped(relay: Relay, consumer: Consumer | None, *chores: Awaitable[None]) -> bool:

@@ -29,7 +29,7 @@ from tests.user_service.accounts import opened
 from tests.worker_process import WorkerProcess
 from user_service.accounts.address_changed import change_address
 from user_service.accounts.deleted import delete_account
-from user_service.accounts.disabled import disable, enable
+from user_service.accounts.disabled import disable_account, enable_account
 from user_service.accounts.edited import Edit, edit_account
 from user_service.accounts.password_changed import (
     change_password,
@@ -89,8 +89,8 @@ async def _verbs(tx: Transaction, id: UUID, person: Person) -> None:
     await change_address(tx, found.account, f"new-{person.email}", OPERATOR)
     found = await _lock(tx, id)
     await withdraw_password(tx, found.account, OPERATOR)
-    await disable(tx, id, OPERATOR)
-    await enable(tx, id, OPERATOR)
+    await disable_account(tx, id, OPERATOR)
+    await enable_account(tx, id, OPERATOR)
     await tx.execute("UPDATE sessions SET ended_at = NULL WHERE account_id = $1", id)
     await delete_account(tx, (await _lock(tx, id)).account, OPERATOR)
 

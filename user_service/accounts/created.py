@@ -25,7 +25,9 @@ class NewAccount(Struct, frozen=True, kw_only=True):
     password_hash: str
 
 
-async def create(tx: Transaction, new: NewAccount, address: str, by: Actor) -> Account | None:
+async def create_account(
+    tx: Transaction, new: NewAccount, address: str, by: Actor
+) -> Account | None:
     """The committed account and its event; the same account again when this id has it already.
 
     None means that the address belongs to another account. Raises CodeExpired when this one was

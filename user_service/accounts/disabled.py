@@ -15,7 +15,7 @@ from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
 
-async def disable(tx: Transaction, id: UUID, by: Actor, *, publish: bool = True) -> None:
+async def disable_account(tx: Transaction, id: UUID, by: Actor, *, publish: bool = True) -> None:
     """Nobody logs in and no token counts any more. The caller holds the account's lock.
 
     `publish` is False for a change that came in as an event: it is not sent out again.
@@ -33,7 +33,7 @@ async def disable(tx: Transaction, id: UUID, by: Actor, *, publish: bool = True)
     await end_sessions(tx, id, by, publish=publish)
 
 
-async def enable(tx: Transaction, id: UUID, by: Actor) -> None:
+async def enable_account(tx: Transaction, id: UUID, by: Actor) -> None:
     """The caller holds the account's lock."""
     await account_store.set_status(tx, id, "active")
     await change_store.note(tx, id, "status")

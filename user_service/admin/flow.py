@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from user_service.accounts.deleted import delete_account, thin_out
-from user_service.accounts.disabled import disable, enable
+from user_service.accounts.disabled import disable_account, enable_account
 from user_service.accounts.password_changed import withdraw_password
 from user_service.accounts.role_changed import change_role
 from user_service.accounts.sessions_ended import end_sessions
@@ -85,7 +85,7 @@ class Administration:
         async with self.db.transaction() as tx:
             found = await who.lock_other(tx, id)
             if found.active:
-                await disable(tx, id, who.actor)
+                await disable_account(tx, id, who.actor)
             return await _member(tx, id)
 
     async def enable(self, who: Administrator, id: UUID) -> Member:
@@ -93,7 +93,7 @@ class Administration:
         async with self.db.transaction() as tx:
             found = await who.lock(tx, id)
             if not found.active:
-                await enable(tx, id, who.actor)
+                await enable_account(tx, id, who.actor)
             return await _member(tx, id)
 
     async def force_reset(self, who: Administrator, id: UUID) -> Member:

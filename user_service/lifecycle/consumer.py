@@ -47,7 +47,7 @@ class LifecycleMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignEvents:
+class Intake:
     lifecycle: Lifecycle
     sources: frozenset[str]
     producer: Producer

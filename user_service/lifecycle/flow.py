@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.dead_letters.writing import DeadEnd
-from user_service.accounts.disabled import disable
+from user_service.accounts.disabled import disable_account
 from user_service.accounts.edited import take_over_name
 from user_service.audit.audit_store import Actor
 from user_service.identity import account_store, change_store, deleted_account_store
@@ -63,7 +63,7 @@ async def _deactivate(
     if not await change_store.note(tx, found.account.id, "status", event.at):
         return Outcome.OUTDATED
     if found.active:
-        await disable(tx, found.account.id, by, publish=False)
+        await disable_account(tx, found.account.id, by, publish=False)
     return Outcome.APPLIED
 
 

@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from shared.emails import OtpEmail
-from user_service.accounts.created import NewAccount, create
+from user_service.accounts.created import NewAccount, create_account
 from user_service.audit.audit_store import Actor
 from user_service.errors import (
     AddressTaken,
@@ -207,7 +207,7 @@ class Registration:
     async def _commit(self, checked: Checked, address: str, by: Actor) -> Account:
         new = msgspec.json.decode(checked.content, type=NewAccount)
         async with self.db.transaction() as tx:
-            account = await create(tx, new, address, by)
+            account = await create_account(tx, new, address, by)
         if account is None:
             raise AddressTaken
         try:
