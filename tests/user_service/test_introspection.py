@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
@@ -285,6 +287,21 @@ def test_postgres_keeps_a_digest_of_the_secret_only(corner: Corner, billing: Oth
     assert billing.id in listed
     assert billing.secret not in listed
     assert billing.secret not in command(corner, "clients", "list").stdout
+
+
+def test_it_is_written_down_who_let_a_service_in_and_shut_it_out(
+    service: ServiceProcess, corner: Corner
+) -> None:
+    other = registered(corner, service)
+    assert command(corner, "clients", "add", other.id).returncode == 1
+    assert command(corner, "clients", "remove", other.id).returncode == 0
+    assert command(corner, "clients", "remove", other.id).returncode == 1
+    query = "SELECT account_id, actor, actor_id, action FROM audit WHERE detail = $1 ORDER BY id"
+    operator = pwd.getpwuid(os.getuid()).pw_name
+    assert [tuple(row) for row in corner.rows(query, other.id)] == [
+        (None, "operator", operator, "client_added"),
+        (None, "operator", operator, "client_removed"),
+    ]
 
 
 def test_the_command_line_refuses_what_cannot_be(corner: Corner, billing: OtherService) -> None:

@@ -212,7 +212,7 @@ def test_a_description_holds_no_character_that_the_rfc_forbids(
     assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", answer.json()["error_description"])
 
 
-@pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])
+@pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke", "/token/", "/revoke/"])
 def test_only_forms_of_our_own_pages_are_read(service: ServiceProcess, path: str) -> None:
     url = service.url + path
     for media_type in ("application/json", "multipart/form-data; boundary=x", "text/plain", ""):

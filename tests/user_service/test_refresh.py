@@ -83,6 +83,24 @@ async def test_a_lost_answer_can_be_asked_for_again(
         assert (await refresh(client, third.refresh)).status_code == 200
 
 
+async def test_however_fast_somebody_refreshes_the_session_stays_small(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    person = await member(service, mailroom)
+    of_person = "WHERE account_id = (SELECT id FROM accounts WHERE email = $1)"
+    async with service.client() as client:
+        first = await sign_in(client, person)
+        await corner.fetch(
+            f"UPDATE sessions SET refreshes = array_fill(now(), ARRAY[5000]) {of_person}",
+            person.email,
+        )
+        second = await refreshed(client, first.refresh)
+        assert (await refreshed(client, first.refresh)).refresh == second.refresh
+    query = f"SELECT cardinality(refreshes) AS kept FROM sessions {of_person}"
+    ((kept,),) = await corner.fetch(query, person.email)
+    assert kept == 100
+
+
 async def test_a_replayed_refresh_token_ends_its_whole_session_and_no_other(
     service: ServiceProcess, mailroom: Mailroom, corner: Corner
 ) -> None:

@@ -32,9 +32,11 @@ Action = Literal[
     # What administrators look at is written too: it says where a person lives and works.
     "inspected",
     "audit_read",
-    # About no account: `detail` is the key.
+    # About no account: `detail` is the key, or the client's id.
     "signing_key_published",
     "signing_key_revoked",
+    "client_added",
+    "client_removed",
 ]
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import msgspec
 import rich_click as click
 
-from user_service.cli.command import database, json_option, operator_settings, run, show, show_json
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Action, Actor
+from user_service.cli.command import (
+    database,
+    json_option,
+    operator,
+    operator_settings,
+    run,
+    show,
+    show_json,
+)
 from user_service.identity import client_store
 from user_service.identity.client_store import RegisteredClient
 from user_service.identity.clients import NAME, digest_of, new_secret
+from user_service.storage.postgres import Transaction
 
 
 @click.group()
@@ -53,7 +64,10 @@ def remove_client(name: str) -> None:
 
 async def _add(name: str, secret: str) -> bool:
     async with database(operator_settings("clients")) as db, db.transaction() as tx:
-        return await client_store.add(tx, name, digest_of(secret))
+        added = await client_store.add(tx, name, digest_of(secret))
+        if added:
+            await _record(tx, "client_added", name)
+        return added
 
 
 async def _every() -> list[RegisteredClient]:
@@ -63,4 +77,11 @@ async def _every() -> list[RegisteredClient]:
 
 async def _remove(name: str) -> bool:
     async with database(operator_settings("clients")) as db, db.transaction() as tx:
-        return await client_store.remove(tx, name)
+        removed = await client_store.remove(tx, name)
+        if removed:
+            await _record(tx, "client_removed", name)
+        return removed
+
+
+async def _record(tx: Transaction, action: Action, name: str) -> None:
+    await audit_store.write(tx, None, action, Actor("operator", operator()), detail=name)

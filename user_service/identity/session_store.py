@@ -17,6 +17,8 @@ from user_service.storage.postgres import Connection, Transaction, rows_in
 
 # A refresh whose answer was lost may be asked for again for so long, by Postgres' clock.
 GRACE = timedelta(seconds=10)
+# However fast somebody refreshes, a session's row stays small.
+MOST_REPEATABLE = 100
 # After its end, so that a device is known again.
 KEPT = timedelta(days=30)
 LIVE = "sessions.ended_at IS NULL AND sessions.expires_at > now()"
@@ -149,7 +151,8 @@ async def refresh(
         UPDATE sessions SET
             generation = $2 + 1,
             refreshes = now() || array(
-                SELECT at FROM unnest(refreshes) AS at WHERE at > now() - $5::interval),
+                SELECT at FROM unnest(refreshes[1:$6 - 1]) AS at
+                WHERE at > now() - $5::interval),
             last_used_at = now(),
             expires_at = least(ends_by, now() + $4)
         FROM accounts
@@ -162,6 +165,7 @@ async def refresh(
         token.digest,
         rules.idle,
         GRACE,
+        MOST_REPEATABLE,
     )
     return account_of(row) if row else None
 
