@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit.audit_store import Actor
 from user_service.errors import RefreshTokenRejected, TokenRejected
-from user_service.identity import account_store, session_store
+from user_service.identity import account_store, refresh_token_store
 from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.callers import account_behind
 from user_service.identity.clients import ClientCredentials, Clients
@@ -90,7 +90,7 @@ class Introspection:
     async def _refresh(self, text: str) -> Introspected:
         token = self.refresh_tokens.read(text)
         async with self.db.connection() as connection:
-            live = await session_store.live_behind(connection, token)
+            live = await refresh_token_store.live_behind(connection, token)
         if live is None:
             return INACTIVE
         return Introspected(
@@ -115,4 +115,4 @@ class Introspection:
             presented = self.refresh_tokens.read(token)
         except (TokenRejected, RefreshTokenRejected):
             return nothing
-        return await session_store.owner_of(connection, presented), presented.session
+        return await refresh_token_store.owner_of(connection, presented), presented.session

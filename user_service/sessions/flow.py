@@ -9,12 +9,13 @@ from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.errors import NoSuchSession, RefreshTokenRejected
-from user_service.identity import account_store, session_store
+from user_service.identity import account_store, refresh_token_store, session_store
 from user_service.identity.access_tokens import AccessTokens, Claims
 from user_service.identity.account_store import Account
 from user_service.identity.callers import account_behind, lock_behind
+from user_service.identity.refresh_token_store import Shown
 from user_service.identity.refresh_tokens import RefreshToken, RefreshTokens
-from user_service.identity.session_store import Session, SessionRules, Shown
+from user_service.identity.session_store import Session, SessionRules
 from user_service.identity.token_pair import TokenPair
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client
@@ -36,7 +37,7 @@ class Sessions:
         self.tokens.require_ready()
         presented = self.refresh_tokens.read(text)
         async with self.db.connection() as connection:
-            account = await session_store.refresh(connection, presented, self.rules)
+            account = await refresh_token_store.refresh(connection, presented, self.rules)
         if account is None:
             account = await self._repeated(presented, client)
         access = self.tokens.issue(subject=account.id, session=presented.session)
@@ -71,10 +72,10 @@ class Sessions:
     async def _repeated(self, presented: RefreshToken, client: Client) -> Account:
         shown = Shown.DEAD
         async with self.db.transaction() as tx:
-            account_id = await session_store.owner_of(tx, presented)
+            account_id = await refresh_token_store.owner_of(tx, presented)
             found = await account_store.lock(tx, account_id) if account_id else None
             if found is not None and found.active:
-                shown = await session_store.judge(tx, presented)
+                shown = await refresh_token_store.judge(tx, presented)
             if found is not None and shown is Shown.REPLAYED:
                 by = Actor.oneself(client.address)
                 id = found.account.id
