@@ -26,13 +26,12 @@ from tests.people import (
 )
 from tests.service_process import ServiceProcess
 from tests.user_service.barrage import Shot, at_once
-from tests.user_service.time_travel import forget, let_pass
+from tests.user_service.time_travel import DAY, forget, let_pass
 
 pytestmark = pytest.mark.anyio
 
 ORDERS = list(permutations(("attacker", "victim", "attacker again")))
 UNBOUND = (400, "registration_id_required")
-DAY = 86400
 
 
 class Scene:

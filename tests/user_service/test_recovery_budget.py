@@ -22,11 +22,10 @@ from tests.raw_socket import exchange
 from tests.recoveries import ask_to_recover, recover, reset
 from tests.service_process import ServiceProcess
 from tests.user_service.barrage import Shot, at_once
-from tests.user_service.time_travel import count_keys, let_pass
+from tests.user_service.time_travel import HOUR, MINUTE, count_keys, let_pass
 
 pytestmark = pytest.mark.anyio
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
 PAST_CAP = (429, "too_many_requests")
 
 

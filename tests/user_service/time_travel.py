@@ -9,6 +9,8 @@ import redis
 
 from tests.corner import Corner
 
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
 # Moves every moment that is written down, and every expiry, towards the past.
 AGE = """
 local by = tonumber(ARGV[1])

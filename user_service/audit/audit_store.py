@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from user_service.storage.postgres import Connection, Transaction, rows_in
 
-ActorKind = Literal["self", "admin", "operator", "service", "system"]
+ActorKind = Literal["self", "admin", "operator", "service"]
 Outcome = Literal["done", "refused"]
 Action = Literal[
     "registered",
