@@ -58,7 +58,7 @@ CREATE INDEX sessions_by_end ON sessions (least(ended_at, ends_by));
 ALTER TABLE outbox
     ADD COLUMN decoy boolean NOT NULL DEFAULT false,  -- written like an event, never produced
     ADD COLUMN erase boolean NOT NULL DEFAULT false;  -- forget personal fields once it is produced
-CREATE INDEX outbox_by_key ON outbox (key);
+CREATE INDEX outbox_by_key ON outbox (key, topic, created_at);
 -- What an event says about an account that is gone: everything but who the person was.
 CREATE FUNCTION without_personal_fields(payload text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT json_object_agg(key, CASE
