@@ -60,7 +60,7 @@ async def test_a_full_queue_is_refused_with_a_time_to_wait(
         refused = [answer for answer in answers if answer.status_code == 503]
         assert len(hashed) + len(refused) == 90
         assert len(hashed) >= 2
-        assert len(refused) >= 10
+        assert refused
         for answer in refused:
             assert answer.json()["code"] == "overloaded"
             assert int(answer.headers["retry-after"]) >= 1

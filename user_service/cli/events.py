@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -58,6 +59,9 @@ def tail(
 ) -> None:
     """Show events as they come, until Ctrl-C. Names and addresses are masked, except in JSON."""
     settings = operator_settings("events")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A shell's background jobs inherit that SIGINT is ignored.
+        signal.signal(number, signal.default_int_handler)
     heard = listen(settings.kafka, topics or NAMES, from_beginning=start == "beginning")
     try:
         for event in heard:
