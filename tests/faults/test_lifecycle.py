@@ -57,7 +57,7 @@ async def test_while_postgres_is_away_events_wait_and_are_no_dead_letters(
         async def waits() -> bool:
             return "event_waits" in worker.log
 
-        await until(waits)
+        await until(waits, within=30)  # the group is joined first
         end(house)
 
         async def done() -> bool:
@@ -122,7 +122,7 @@ async def test_sigterm_ends_a_worker_that_waits_and_its_events_are_the_next_ones
             async def waits() -> bool:
                 return "event_waits" in worker.log
 
-            await until(waits)
+            await until(waits, within=30)
         else:
             neighbour.rename(user, "Renamed")
             neighbour.arrive()
