@@ -161,9 +161,18 @@ def assemble(settings: Settings) -> Assembly:
         SharedAttempts(redis, settings.limits.login, master_key.pseudonym),
         LocalAttempts(settings.limits.login),
     )
-    mail = ChallengeMail(producer, connections.kafka, settings.kafka.topic_name(SEND_OTP))
     limits = RateLimits(redis, settings.limits, master_key.pseudonym)
     challenges = _challenges(settings, redis)
+    mail = partial(
+        ChallengeMail,
+        producer,
+        connections.kafka,
+        settings.kafka.topic_name(SEND_OTP),
+        limits=limits,
+    )
+    registrations = challenges("register")
+    recoveries = challenges("recover")
+    address_changes = challenges("change-email")
     reauthentication = Reauthentication(db, attempts, passwords)
     traces = _traces(challenges)
     return Assembly(
@@ -173,8 +182,8 @@ def assemble(settings: Settings) -> Assembly:
         passwords=passwords,
         registration=Registration(
             db=db,
-            challenges=challenges("register"),
-            mail=mail,
+            challenges=registrations,
+            mail=mail(challenges=registrations),
             limits=limits,
             passwords=passwords,
             new_passwords=new_passwords,
@@ -192,8 +201,8 @@ def assemble(settings: Settings) -> Assembly:
         sessions=Sessions(db, tokens, refresh_tokens, rules),
         recovery=Recovery(
             db=db,
-            challenges=challenges("recover"),
-            mail=mail,
+            challenges=recoveries,
+            mail=mail(challenges=recoveries),
             limits=limits,
             passwords=passwords,
             new_passwords=new_passwords,
@@ -204,8 +213,8 @@ def assemble(settings: Settings) -> Assembly:
         address_change=AddressChange(
             db=db,
             reauthentication=reauthentication,
-            challenges=challenges("change-email"),
-            mail=mail,
+            challenges=address_changes,
+            mail=mail(challenges=address_changes),
             limits=limits,
         ),
         administration=Administration(db, traces),

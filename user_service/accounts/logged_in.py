@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec import Struct
 
 from shared.events import SendNotice, SessionsRevoked, UserLoggedIn
 from user_service.accounts.devices import device_name
-from user_service.accounts.notices import notice
+from user_service.accounts.notices import few_lately, notice
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.identity import account_store, session_store
@@ -18,9 +18,6 @@ from user_service.identity.refresh_tokens import RefreshToken, new_secret
 from user_service.identity.session_store import Device, Opened, SessionRules
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
-
-HOUR = timedelta(hours=1)
-MOST_NOTICES_AN_HOUR = 5
 
 
 async def open_session(
@@ -53,18 +50,13 @@ async def open_session(
             logged_in_at=datetime.now(UTC),
         )
     ]
-    if tell_of_new_devices and opened.strange and await _may_tell(tx, account.id):
+    if tell_of_new_devices and opened.strange and await few_lately(tx, account.id, SendNotice):
         told.append(_new_sign_in(account, device))
     if opened.evicted:
         told.append(await _evicted(tx, account.id, opened))
     await outbox_store.put(tx, account.id, *told)
     await audit_store.write(tx, account.id, "logged_in", Actor.oneself(device.address))
     return RefreshToken(opened.id, token.generation, token.secret)
-
-
-async def _may_tell(tx: Transaction, account_id: UUID) -> bool:
-    """Whoever has the password could bury other mails under those of logins that never repeat."""
-    return await outbox_store.count_lately(tx, account_id, SendNotice, HOUR) < MOST_NOTICES_AN_HOUR
 
 
 def _new_sign_in(account: Account, device: Device) -> Struct:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.events import PasswordChanged, PasswordResetCompleted, PasswordResetRequested
-from user_service.accounts.notices import notice
+from user_service.accounts.notices import few_lately, notice
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
@@ -14,9 +14,6 @@ from user_service.identity import account_store, password_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
-
-HOUR = timedelta(hours=1)
-MOST_NOTICES_AN_HOUR = 5
 
 
 async def change_password(
@@ -29,10 +26,8 @@ async def change_password(
         account_version=await account_store.advance(tx, account.id),
         changed_at=datetime.now(UTC),
     )
-    # Whoever has the password could bury other mails under those of changes to and fro.
-    lately = await outbox_store.count_lately(tx, account.id, PasswordChanged, HOUR)
     notices = [notice("password-changed", account.id, account.email)]
-    told = notices if lately < MOST_NOTICES_AN_HOUR else []
+    told = notices if await few_lately(tx, account.id, PasswordChanged) else []
     await outbox_store.put(tx, account.id, event, *told)
     await audit_store.write(tx, account.id, "password_changed", by)
     await end_sessions(tx, account.id, by, keep=keep)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from user_service.admin import questions
 from user_service.admin.flow import Inspection
-from user_service.audit.audit_store import Action, ActorKind, Entry, Outcome
+from user_service.audit.audit_store import AuditEntry
 from user_service.identity.account_store import Role, Status
 from user_service.identity.directory_store import Member
 from user_service.web.answers import LiveSession
@@ -61,28 +61,6 @@ class UserPage(Struct, frozen=True):
         )
 
 
-class AuditEntry(Struct, frozen=True):
-    """Who did what to which account, from where.
-
-    `actor_id` is an admin's account, or what an operator or a service is called. `account_id` is
-    null when nobody had the address that was named.
-    """
-
-    id: int
-    at: datetime
-    account_id: UUID | None
-    actor: ActorKind
-    actor_id: str | None
-    action: Action
-    outcome: Outcome
-    address: str | None
-    detail: str
-
-    @classmethod
-    def of(cls, entry: Entry) -> AuditEntry:
-        return cls(*(getattr(entry, name) for name in cls.__struct_fields__))
-
-
 class AuditPage(Struct, frozen=True):
     """`next` is sent back as `after` for the page that follows; null at the end."""
 
@@ -90,10 +68,10 @@ class AuditPage(Struct, frozen=True):
     next: str | None
 
     @classmethod
-    def of(cls, entries: list[Entry], limit: int) -> AuditPage:
+    def of(cls, entries: list[AuditEntry], limit: int) -> AuditPage:
         full = len(entries) == limit
         return cls(
-            [AuditEntry.of(entry) for entry in entries],
+            entries,
             questions.cursor_of_entry(entries[-1]) if full else None,
         )
 
@@ -110,5 +88,5 @@ class InspectedUser(Struct, frozen=True):
         return cls(
             AdminUser.of(inspection.member),
             [LiveSession.of(session) for session in inspection.sessions],
-            [AuditEntry.of(entry) for entry in inspection.recent],
+            inspection.recent,
         )

@@ -18,7 +18,7 @@ from user_service.accounts.sessions_ended import end_sessions
 from user_service.accounts.traces import Traces
 from user_service.admin.administrator import Administrator
 from user_service.audit import audit_store
-from user_service.audit.audit_store import Entry
+from user_service.audit.audit_store import AuditEntry
 from user_service.errors import NoSuchUser
 from user_service.identity import account_store, directory_store, session_store
 from user_service.identity.account_store import Role
@@ -35,7 +35,7 @@ class Inspection(Struct, frozen=True):
 
     member: Member
     sessions: list[Session]
-    recent: list[Entry]
+    recent: list[AuditEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Administration:
 
     async def audit(
         self, who: Administrator, account_id: UUID | None, before: int | None, most: int
-    ) -> list[Entry]:
+    ) -> list[AuditEntry]:
         """Entries about one account or about all, newest first, with ids below `before`."""
         async with self.db.transaction() as tx:
             await who.require(tx)

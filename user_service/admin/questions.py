@@ -6,7 +6,7 @@ from base64 import b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from user_service.audit.audit_store import Entry
+from user_service.audit.audit_store import AuditEntry
 from user_service.errors import InvalidFields
 from user_service.identity.addresses import canonical_address
 from user_service.identity.directory_store import Member, Place
@@ -59,7 +59,7 @@ def place_of(cursor: str) -> Place:
         raise _not_ours() from None
 
 
-def cursor_of_entry(entry: Entry) -> str:
+def cursor_of_entry(entry: AuditEntry) -> str:
     return _text(entry.id.to_bytes(ENTRY_BYTES))
 
 

@@ -59,7 +59,13 @@ class Actor(Struct, frozen=True):
         return cls("admin", str(id), address)
 
 
-class Entry(Struct, frozen=True):
+class AuditEntry(Struct, frozen=True):
+    """Who did what to which account, from where.
+
+    `actor_id` is an admin's account, or what an operator or a service is called. `account_id` is
+    null when nobody had the address that was named.
+    """
+
     id: int
     at: datetime
     account_id: UUID | None
@@ -106,10 +112,10 @@ async def write(
 
 async def newest(
     connection: Connection, *, account_id: UUID | None, before: int | None, most: int
-) -> list[Entry]:
+) -> list[AuditEntry]:
     """Entries from the newest down, of one account or of all, with ids below `before`."""
     rows = await connection.fetch(NEWEST, account_id, before, most)
-    return [Entry(*row) for row in rows]
+    return [AuditEntry(*row) for row in rows]
 
 
 async def forget_addresses(

@@ -10,9 +10,10 @@ import rich_click as click
 from msgspec import to_builtins
 
 from user_service.admin.administrator import Administrator
-from user_service.admin.answers import AdminUser, AuditEntry
+from user_service.admin.answers import AdminUser
 from user_service.admin.flow import Administration
 from user_service.assembly import administration
+from user_service.audit.audit_store import AuditEntry
 from user_service.cli.command import (
     database,
     operator,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import msgspec
 import rich_click as click
 
-from user_service.audit import audit_store
-from user_service.audit.audit_store import Action, Actor
 from user_service.cli.command import (
     database,
     json_option,
-    operator,
     operator_settings,
+    record,
     run,
     show,
     show_json,
@@ -19,7 +17,6 @@ from user_service.cli.command import (
 from user_service.identity import client_store
 from user_service.identity.client_store import RegisteredClient
 from user_service.identity.clients import NAME, digest_of, new_secret
-from user_service.storage.postgres import Transaction
 
 
 @click.group()
@@ -66,7 +63,7 @@ async def _add(name: str, secret: str) -> bool:
     async with database(operator_settings("clients")) as db, db.transaction() as tx:
         added = await client_store.add(tx, name, digest_of(secret))
         if added:
-            await _record(tx, "client_added", name)
+            await record(tx, "client_added", name)
         return added
 
 
@@ -79,9 +76,5 @@ async def _remove(name: str) -> bool:
     async with database(operator_settings("clients")) as db, db.transaction() as tx:
         removed = await client_store.remove(tx, name)
         if removed:
-            await _record(tx, "client_removed", name)
+            await record(tx, "client_removed", name)
         return removed
-
-
-async def _record(tx: Transaction, action: Action, name: str) -> None:
-    await audit_store.write(tx, None, action, Actor("operator", operator()), detail=name)

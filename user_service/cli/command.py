@@ -21,10 +21,12 @@ from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable
 from shared.log import configure_log
 from shared.terminal import printable
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Action, Actor
 from user_service.errors import InvalidFields, Refusal, Unavailable
 from user_service.identity.master_key import WrongMasterKey
 from user_service.settings import Settings, read_settings
-from user_service.storage.postgres import Database
+from user_service.storage.postgres import Database, Transaction
 
 UNSAFE = 2
 WIDEST = 10_000
@@ -88,6 +90,11 @@ def operator() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # containers run as users that have no name
         return str(os.getuid())
+
+
+async def record(tx: Transaction, action: Action, detail: str) -> None:
+    """Write into the audit what the operator did; `detail` is the key, or the client's id."""
+    await audit_store.write(tx, None, action, Actor("operator", operator()), detail=detail)
 
 
 def other_master_key(error: WrongMasterKey) -> str:

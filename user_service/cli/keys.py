@@ -7,9 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from user_service.audit import audit_store
-from user_service.audit.audit_store import Action, Actor
-from user_service.cli.command import database, json_option, operator, operator_settings, run, show
+from user_service.cli.command import database, json_option, operator_settings, record, run, show
 from user_service.identity import key_rotation, signing_key_store
 from user_service.identity.key_rotation import NoSuchKey
 from user_service.identity.master_key import MasterKey
@@ -53,7 +51,7 @@ def revoke(kid: str, as_json: bool) -> None:
 
     async def change(tx: Transaction, master_key: MasterKey) -> str:
         await key_rotation.revoke(tx, master_key, kid)
-        await _record(tx, "signing_key_revoked", kid)
+        await record(tx, "signing_key_revoked", kid)
         return f"{kid} is revoked."
 
     _change(change, as_json=as_json)
@@ -63,12 +61,8 @@ async def _rotate(tx: Transaction, master_key: MasterKey) -> str:
     kid = await key_rotation.begin_rotation(tx, master_key)
     if kid is None:
         return "A rotation is under way already."
-    await _record(tx, "signing_key_published", kid)
+    await record(tx, "signing_key_published", kid)
     return f"{kid} is published."
-
-
-async def _record(tx: Transaction, action: Action, kid: str) -> None:
-    await audit_store.write(tx, None, action, Actor("operator", operator()), detail=kid)
 
 
 def _settings() -> Settings:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared import events
-from shared.codes import Purpose
 from shared.emails import OtpEmail
 from shared.events import SendOtp
 from shared.kafka import KafkaUnavailable, Producer
 from user_service.errors import Unavailable
-from user_service.identity.challenge_store import Issued
+from user_service.identity.challenge_store import Challenges, Issued
 from user_service.storage.breaker import Breaker
+from user_service.storage.rate_limits import MailShare, RateLimits
 
 
 class NotMailed(Unavailable):
@@ -24,21 +24,47 @@ class NotMailed(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class ChallengeMail:
+    """The mails about challenges of one purpose."""
+
     producer: Producer
     breaker: Breaker
     topic: str
+    challenges: Challenges
+    limits: RateLimits
 
     def require_reachable(self) -> None:
         """Raise Unavailable before anything is spent on a request that cannot be mailed."""
         self.breaker.require_closed()
 
     async def request(
-        self, email: OtpEmail, purpose: Purpose, address: str, issued: Issued
+        self,
+        email: OtpEmail,
+        address: str,
+        issued: Issued,
+        share: MailShare,
+        *,
+        opened: bool = True,
     ) -> None:
-        """Return once every in-sync broker holds the request; raises NotMailed."""
+        """Return once every in-sync broker holds the request; raises NotMailed.
+
+        `share` is what the mail has cost its address. `opened` is False for another code of a
+        challenge whose first one was mailed.
+        """
+        try:
+            await self._produce(email, address, issued)
+        except NotMailed as failure:
+            # Whether or not its mail still comes: a 503 promised nothing, and a challenge whose
+            # code was never mailed would be free guesses.
+            if opened:
+                await self.challenges.discard(issued.challenge_id)
+            if failure.certain:
+                await self.limits.give_back(share)
+            raise
+
+    async def _produce(self, email: OtpEmail, address: str, issued: Issued) -> None:
         event = SendOtp(
             challenge_id=issued.challenge_id,
-            purpose=purpose,
+            purpose=self.challenges.purpose,
             email=email,
             address=address,
             sequence=issued.sequence,

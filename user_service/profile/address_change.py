@@ -19,7 +19,7 @@ from user_service.identity.access_tokens import Claims
 from user_service.identity.account_store import Account, Credentials, Standing
 from user_service.identity.addresses import canonical_address
 from user_service.identity.callers import account_behind, lock_behind
-from user_service.identity.challenge_mail import ChallengeMail, NotMailed
+from user_service.identity.challenge_mail import ChallengeMail
 from user_service.identity.challenge_store import Challenges, Checked, Guess, Issued, Outcome
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client, MailShare, RateLimits
@@ -84,13 +84,7 @@ class AddressChange:
             await self.limits.give_back(share)
             raise
         email: OtpEmail = "address-taken" if taken else "one-time-code"
-        try:
-            await self.mail.request(email, "change-email", address, issued)
-        except NotMailed as failure:
-            await self.challenges.discard(issued.challenge_id)
-            if failure.certain:
-                await self.limits.give_back(share)
-            raise
+        await self.mail.request(email, address, issued, share)
         return issued
 
     async def _begin(self, claims: Claims, proven: Credentials, id: str, by: Actor) -> None:

@@ -17,13 +17,13 @@ from user_service.errors import CodeExpired, Unavailable
 from user_service.identity import account_store, password_store
 from user_service.identity.account_store import Account, Standing
 from user_service.identity.addresses import canonical_address
-from user_service.identity.challenge_mail import ChallengeMail, NotMailed
+from user_service.identity.challenge_mail import ChallengeMail
 from user_service.identity.challenge_store import Challenges, Guess, Issued, Outcome
 from user_service.identity.new_passwords import NewPasswords
 from user_service.identity.password_attempts import PasswordAttempts
 from user_service.identity.passwords import Passwords
 from user_service.storage.postgres import Database
-from user_service.storage.rate_limits import Client, MailShare, RateLimits
+from user_service.storage.rate_limits import Client, RateLimits
 
 log = structlog.get_logger()
 
@@ -68,7 +68,8 @@ class Recovery:
         except Unavailable:
             await self.limits.give_back(share)
             raise
-        await self._mail(issued, address, share, known=begun is not None)
+        template: OtpEmail = "decoy-message" if begun is None else "one-time-code"
+        await self.mail.request(template, address, issued, share)
         return issued
 
     async def reset(self, proof: Code | LinkToken, password: str, client: Client) -> UUID:
@@ -105,17 +106,6 @@ class Recovery:
     async def _open(self, address: str, begun: Standing | None) -> Issued:
         content = msgspec.json.encode(begun or Standing(uuid4(), 0))
         return await self.challenges.open(address, content, sealed=begun is None)
-
-    async def _mail(self, issued: Issued, address: str, share: MailShare, *, known: bool) -> None:
-        email: OtpEmail = "one-time-code" if known else "decoy-message"
-        try:
-            await self.mail.request(email, "recover", address, issued)
-        except NotMailed as failure:
-            # A 503 promised nothing, and a code that was never mailed would be free guesses.
-            await self.challenges.discard(issued.challenge_id)
-            if failure.certain:
-                await self.limits.give_back(share)
-            raise
 
     async def _guess(self, proof: Code | LinkToken) -> Guess:
         if isinstance(proof, LinkToken):

@@ -26,7 +26,7 @@ from user_service.errors import (
 from user_service.identity import account_store
 from user_service.identity.account_store import Account
 from user_service.identity.addresses import canonical_address
-from user_service.identity.challenge_mail import ChallengeMail, NotMailed
+from user_service.identity.challenge_mail import ChallengeMail
 from user_service.identity.challenge_store import (
     Challenges,
     Checked,
@@ -188,16 +188,7 @@ class Registration:
         self, issued: Issued, address: str, share: MailShare, *, taken: bool, opened: bool
     ) -> None:
         email: OtpEmail = "address-taken" if taken else "one-time-code"
-        try:
-            await self.mail.request(email, "register", address, issued)
-        except NotMailed as failure:
-            # Whether or not its mail still comes: a 503 promised nothing, and an attempt whose code
-            # was never mailed would be free guesses.
-            if opened:
-                await self.challenges.discard(issued.challenge_id)
-            if failure.certain:
-                await self.limits.give_back(share)
-            raise
+        await self.mail.request(email, address, issued, share, opened=opened)
 
     async def _check_bare(self, address: str, code: str) -> Checked:
         if self.unbound_verify == "never":
