@@ -119,6 +119,23 @@ class EmailChanged(AccountEvent, frozen=True, kw_only=True):
     changed_at: datetime
 
 
+class ClerkUserChanged(Struct, frozen=True, kw_only=True):
+    """What Clerk says of one of its users, as far as an account needs it.
+
+    `email` is the primary address as Clerk spells it, null unless Clerk has verified it. A deleted
+    user may have no id. Times are milliseconds since 1970 by Clerk's clock.
+    """
+
+    version: int = 1
+    clerk_user_id: str | None
+    deleted: bool
+    updated_at: int
+    sent_at: int
+    email: str | None = None
+    name: str = ""
+    username: str | None = None
+
+
 class SessionsRevoked(AccountEvent, frozen=True, kw_only=True):
     """Tokens of these sessions count no more."""
 
@@ -139,6 +156,7 @@ TOPICS: dict[type[Struct], Topic] = {
     PasswordChanged: topics.PASSWORD_CHANGED,
     EmailChanged: topics.EMAIL_CHANGED,
     SessionsRevoked: topics.SESSIONS_REVOKED,
+    ClerkUserChanged: topics.CLERK_WEBHOOK,
 }
 
 _encoder = msgspec.json.Encoder()

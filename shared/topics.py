@@ -44,6 +44,10 @@ LIFECYCLE = (
 )
 # Those of them that other services may send us too.
 FOREIGN = (USER_UPDATED, USER_DEACTIVATED)
+# What Clerk tells of its users.
+CLERK_WEBHOOK = Topic("clerk-webhook", 3, timedelta(days=7))
+# What the worker takes in.
+INCOMING = (*FOREIGN, CLERK_WEBHOOK)
 
 
 def dead_letters_of(topic: Topic) -> Topic:
@@ -51,4 +55,4 @@ def dead_letters_of(topic: Topic) -> Topic:
     return Topic(topic.name + DEAD_LETTER_SUFFIX, 1, timedelta(days=7))
 
 
-ALL = (*MAIL, *LIFECYCLE, *(dead_letters_of(topic) for topic in MAIL + FOREIGN))
+ALL = (*MAIL, *LIFECYCLE, CLERK_WEBHOOK, *(dead_letters_of(topic) for topic in (*MAIL, *INCOMING)))

@@ -387,6 +387,9 @@ def test_the_example_files_values_are_the_defaults() -> None:
         "CORS_ORIGINS",
         "SMTP_URL",
         "BREACH_CHECK_URL",
+        "CLERK_AUTHORIZED_PARTIES",
+        "CLERK_ISSUER",
+        "CLERK_JWKS_URL",
         "PASSWORD_RESET_URL",
     }
     defaults = {name: value for name, value in lines if name not in examples}

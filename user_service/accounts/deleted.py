@@ -10,7 +10,7 @@ from user_service.accounts.notices import notice
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.identity import account_store, session_store
+from user_service.identity import account_store, clerk_store, session_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Database, Transaction
@@ -35,6 +35,7 @@ async def delete_account(tx: Transaction, account: Account, by: Actor) -> str | 
     await outbox_store.erase(tx, account.id)
     await audit_store.write(tx, account.id, "deleted", by)
     await audit_store.forget_addresses(tx, account.id)
+    await clerk_store.forget_account(tx, account.id)
     return await account_store.delete(tx, account.id)
 
 

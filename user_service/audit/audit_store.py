@@ -29,6 +29,9 @@ Action = Literal[
     "enabled",
     "role_changed",
     "deleted",
+    "clerk_linked",
+    "clerk_unlinked",
+    "imported",
     # What administrators look at is written too: it says where a person lives and works.
     "inspected",
     "audit_read",

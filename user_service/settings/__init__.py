@@ -15,6 +15,7 @@ from shared.events import SOURCE
 from shared.kafka import KafkaConnection
 from shared.log import LOG_LEVELS, LogLevel
 from shared.redis import RedisConnection
+from user_service.settings.clerk import ClerkSettings
 from user_service.settings.database import PostgresConnection
 from user_service.settings.limits import ArgonCost, ChallengeTimes, Limits, SessionLimits
 
@@ -46,6 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     signing_key_days: int
     audit_days: int
     lifecycle_sources: tuple[str, ...]
+    clerk: ClerkSettings
     breach_check_url: str  # empty: off
     metrics_token: str
     unbound_verify: Literal["single", "never"]
@@ -97,6 +99,7 @@ def settings_from(env: Environment) -> Settings:
         signing_key_days=env.integer("SIGNING_KEY_DAYS", 90, least=1, most=3650),
         audit_days=env.integer("AUDIT_DAYS", 180, least=1, most=3650),
         lifecycle_sources=_lifecycle_sources(env),
+        clerk=ClerkSettings.read(env),
         breach_check_url=_breach_check_url(env),
         metrics_token=env.key("METRICS_TOKEN", ""),
         unbound_verify=env.choice("UNBOUND_VERIFY", ("single", "never"), "single"),
