@@ -18,6 +18,7 @@ from shared.log import configure_log
 from user_service import __version__
 from user_service.admin.routes import AdminRoutes
 from user_service.assembly import Assembly, assemble
+from user_service.clerk.routes import clerk_webhook
 from user_service.errors import Refusal
 from user_service.health.routes import MetricsAccess, health, live, metrics, ready
 from user_service.login.routes import LoginRoutes
@@ -52,6 +53,7 @@ ROUTES = (
     AddressRoutes,
     AdminRoutes,
     FormRoutes,
+    clerk_webhook,
     validate,
     jwks,
     metadata,
@@ -117,6 +119,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "address_change": assembly.address_change,
         "administration": assembly.administration,
         "grants": Grants(assembly.login, assembly.sessions),
+        "webhook": assembly.clerk_webhook,
         "introspection": assembly.introspection,
         "tokens": assembly.tokens,
         "keyring": assembly.keyring,

@@ -15,10 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from shared.codes import Purpose
 from shared.kafka import Producer
-from shared.topics import SEND_OTP
+from shared.topics import CLERK_WEBHOOK, SEND_OTP
 from user_service.accounts.reauthentication import Reauthentication
 from user_service.accounts.traces import Traces
 from user_service.admin.flow import Administration
+from user_service.clerk.deliveries import Deliveries
+from user_service.clerk.flow import ClerkWebhook
 from user_service.health.checkup import Checkup
 from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.breached_passwords import BreachedPasswords
@@ -99,6 +101,7 @@ class Assembly:
     address_change: AddressChange
     administration: Administration
     introspection: Introspection
+    clerk_webhook: ClerkWebhook
     tokens: AccessTokens
     checkup: Checkup
     registry: CollectorRegistry
@@ -219,6 +222,13 @@ def assemble(settings: Settings) -> Assembly:
         ),
         administration=Administration(db, traces),
         introspection=Introspection(db, Clients(db), tokens, refresh_tokens),
+        clerk_webhook=ClerkWebhook(
+            keys=settings.clerk.webhook_keys,
+            deliveries=Deliveries(redis),
+            producer=producer,
+            breaker=connections.kafka,
+            topic=settings.kafka.topic_name(CLERK_WEBHOOK),
+        ),
         tokens=tokens,
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,

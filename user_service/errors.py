@@ -6,6 +6,7 @@ Refusal
 ├── WrongCode                400
 ├── RegistrationIdRequired   400
 ├── UnsupportedGrantType     400
+├── WebhookRejected          400
 ├── ClientRejected           401
 ├── WrongCredentials         401
 ├── TokenRejected            401
@@ -89,6 +90,13 @@ class UnsupportedGrantType(Refusal):
     code = "unsupported_grant_type"
     title = "Unsupported grant type"
     detail = "grant_type is password or refresh_token."
+
+
+class WebhookRejected(Refusal):
+    status = 400
+    code = "webhook_rejected"
+    title = "Webhook rejected"
+    detail = "This is no message that Clerk has signed for this endpoint lately."
 
 
 class ClientRejected(Refusal):

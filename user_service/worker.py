@@ -15,14 +15,16 @@ from prometheus_client import CollectorRegistry
 from shared.kafka import Consumer, Producer, consume_until
 from shared.probe import Probe
 from shared.stopping import stop_on_signals
-from shared.topics import FOREIGN
+from shared.topics import CLERK_WEBHOOK, FOREIGN
 from user_service.audit import audit_store
+from user_service.clerk import messages
+from user_service.clerk.following import Following
 from user_service.errors import Unavailable
 from user_service.identity import deleted_account_store, session_store
 from user_service.identity.master_key import MasterKey
 from user_service.identity.upkeep import keep_rotating
-from user_service.lifecycle import applied_store
-from user_service.lifecycle.consumer import GROUP, Intake, Lanes, LifecycleMetrics
+from user_service.inbox.intake import Intake, IntakeMetrics, Lanes
+from user_service.lifecycle import applied_store, foreign_events
 from user_service.lifecycle.flow import Lifecycle
 from user_service.outbox import outbox_store
 from user_service.outbox.relay import Relay, RelayMetrics
@@ -51,40 +53,54 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(producer.close, 0)
         registry = CollectorRegistry()
         relay = Relay(db, producer, settings.kafka, RelayMetrics(registry))
-        consumer = _consumer(settings, db, registry, stack) if settings.lifecycle_sources else None
+        consumers = _consumers(settings, db, registry, stack)
         probe = _probe(settings, db, producer, registry)
         await stack.enter_async_context(
             probe.serve(settings.worker_probe_host, settings.worker_probe_port)
         )
-        farewell = await _until_stopped(relay, consumer, *_chores(settings, db))
+        farewell = await _until_stopped(relay, consumers, *_chores(settings, db))
     log.info("worker_stopped")
     if not farewell:
         # The thread that still waits for hung brokers would hold every further step.
         os._exit(0)
 
 
-def _consumer(
+def _consumers(
     settings: Settings, db: Database, registry: CollectorRegistry, stack: AsyncExitStack
-) -> Consumer:
+) -> list[Consumer]:
+    """Of other services' events and of Clerk's messages, where there are any."""
     # A dead letter is given up and tried again, where the relay's events wait for ever.
     producer = Producer(settings.kafka)
     producer.start()
     stack.push_async_callback(producer.close, 1.0)
-    intake = Intake(
-        Lifecycle(db),
-        frozenset(settings.lifecycle_sources),
-        producer,
-        Lanes(max(1, settings.database.pool_size // 2)),
-        LifecycleMetrics(registry),
+    intake = partial(
+        Intake,
+        producer=producer,
+        lanes=Lanes(max(1, settings.database.pool_size // 2)),
+        metrics=IntakeMetrics(registry),
     )
-    return Consumer(settings.kafka, group=GROUP, topics=FOREIGN, handle=intake.handle)
+    consumers = []
+    if settings.lifecycle_sources:
+        read = partial(foreign_events.read_event, sources=frozenset(settings.lifecycle_sources))
+        heed = intake(read, foreign_events.subject_of, Lifecycle(db).apply)
+        consumers.append(
+            Consumer(settings.kafka, group=foreign_events.GROUP, topics=FOREIGN, handle=heed.handle)
+        )
+    if settings.clerk.webhook_keys:
+        follow = intake(messages.read_message, messages.subject_of, Following(db).apply)
+        consumers.append(
+            Consumer(
+                settings.kafka, group=messages.GROUP, topics=[CLERK_WEBHOOK], handle=follow.handle
+            )
+        )
+    return consumers
 
 
-async def _until_stopped(relay: Relay, consumer: Consumer | None, *chores: Awaitable[None]) -> bool:
-    """Whether the consumer, if there is one, could leave its group in good order."""
+async def _until_stopped(relay: Relay, consumers: list[Consumer], *chores: Awaitable[None]) -> bool:
+    """Whether all consumers could leave their groups in good order."""
     stopping = stop_on_signals()
     relaying = asyncio.create_task(relay.run(stopping))
-    consuming = asyncio.create_task(_consume(stopping, consumer))
+    consuming = asyncio.create_task(_consume(stopping, consumers))
     asked = asyncio.create_task(stopping.wait())
     tasks = {asked, relaying, consuming, *map(asyncio.ensure_future, chores)}
     log.info("worker_started")
@@ -101,14 +117,16 @@ async def _until_stopped(relay: Relay, consumer: Consumer | None, *chores: Await
     return consuming.result()
 
 
-async def _consume(stopping: asyncio.Event, consumer: Consumer | None) -> bool:
-    if consumer is None:
+async def _consume(stopping: asyncio.Event, consumers: list[Consumer]) -> bool:
+    if not consumers:
         return await stopping.wait()
-    return await consume_until(stopping, consumer)
+    return all(await asyncio.gather(*(consume_until(stopping, each) for each in consumers)))
 
 
 def _chores(settings: Settings, db: Database) -> Iterator[Awaitable[None]]:
     yield _sweep(db, _sweeps(settings))
+    if settings.clerk.webhook_keys:
+        yield Following(db).settle()
     if not settings.jwt_secret:
         lifetime = timedelta(days=settings.signing_key_days)
         yield keep_rotating(db, MasterKey(settings.master_key), lifetime)

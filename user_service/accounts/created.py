@@ -17,12 +17,15 @@ from user_service.storage.postgres import Transaction
 
 
 class NewAccount(Struct, frozen=True, kw_only=True):
-    """What a registration submitted; the id is chosen before anything is committed."""
+    """What a registration submitted, or Clerk told; the id is chosen before anything is committed.
+
+    Without a hash no password is right until recovery sets one.
+    """
 
     id: UUID
     name: str
     username: str | None
-    password_hash: str
+    password_hash: str | None
 
 
 async def create_account(

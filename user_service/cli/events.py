@@ -13,7 +13,7 @@ import rich_click as click
 
 from shared.dead_letters.commands import Desk, dead_letter_commands
 from shared.kafka import KafkaUnavailable, Producer
-from shared.topics import FOREIGN, LIFECYCLE
+from shared.topics import INCOMING, LIFECYCLE
 from user_service.cli.command import database, operator_settings, run
 from user_service.cli.event_lines import listen
 from user_service.outbox.outbox_store import Selection
@@ -117,9 +117,9 @@ async def _replay(settings: Settings, chosen: Selection, dry_run: bool) -> None:
 
 def _desk() -> Desk:
     settings = operator_settings("events")
-    return Desk(settings.kafka, settings.redis, FOREIGN)
+    return Desk(settings.kafka, settings.redis, INCOMING)
 
 
 events.add_command(
-    dead_letter_commands(_desk, "Look at other services' unusable events; replay or drop them.")
+    dead_letter_commands(_desk, "Look at what came in and could not be used; replay or drop it.")
 )

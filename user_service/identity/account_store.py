@@ -80,7 +80,13 @@ async def availability(connection: Connection, address: str, username: str | Non
 
 
 async def insert(
-    tx: Transaction, *, id: UUID, email: str, username: str | None, name: str, password_hash: str
+    tx: Transaction,
+    *,
+    id: UUID,
+    email: str,
+    username: str | None,
+    name: str,
+    password_hash: str | None,
 ) -> Account | None:
     """The new account, or None when the address or the id has one already.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 
 from user_service.errors import InvalidFields
 
@@ -12,6 +13,7 @@ USERNAME = re.compile(r"[a-z0-9._-]{3,32}")
 FORBIDDEN_CATEGORIES = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 # Joiners that scripts and emoji need inside a word.
 ALLOWED_FORMAT = {"\u200c", "\u200d"}
+NAMELESS = "User"
 LOOKS_LIKE_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 
@@ -25,6 +27,14 @@ def display_name(typed: str) -> str:
     if LOOKS_LIKE_LINK.search(name):
         raise InvalidFields(name="A name holds no web address.")
     return name
+
+
+def acceptable_name(*candidates: str) -> str:
+    """The first of them that may be a display name, for people whom nobody can ask for another."""
+    for candidate in candidates:
+        with suppress(InvalidFields):
+            return display_name(candidate)
+    return NAMELESS
 
 
 def canonical_username(typed: str) -> str:

@@ -7,17 +7,23 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import Meta, Struct
 
 from shared.dead_letters.writing import LONGEST_VALUE, DeadEnd
+from shared.events import SOURCE
 from shared.kafka import Message
 from shared.topics import USER_DEACTIVATED
 from user_service.errors import InvalidFields
 from user_service.identity.names import display_name
 
+GROUP = "user-service-lifecycle"
+
 LONGEST_ID = 200
 # How far another service's clock may be ahead: what comes from later would shut out all others.
 MOST_AHEAD = timedelta(minutes=5)
+
+log = structlog.get_logger()
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -47,14 +53,25 @@ _deactivated = msgspec.json.Decoder(_Deactivated)
 _updated = msgspec.json.Decoder(_Updated)
 
 
-def read_event(message: Message) -> ForeignEvent:
-    """The event in a message of `user_updated` or `user_deactivated`; raises DeadEnd."""
+def read_event(message: Message, sources: frozenset[str]) -> ForeignEvent | None:
+    """The event in a message of `user_updated` or `user_deactivated`, or None when its source is
+    none of `sources`; raises DeadEnd."""
+    source = attribute(message, "ce_source")
+    if source not in sources:
+        # What we have sent ourselves comes by as well.
+        if source != SOURCE:
+            log.info("event_skipped", topic=message.topic, source=source)
+        return None
     try:
         return _read(message)
     except (ValueError, OverflowError, RecursionError) as error:
         raise DeadEnd("malformed", str(error)) from None
     except InvalidFields as refusal:
         raise DeadEnd("malformed", (refusal.fields or {})["name"]) from None
+
+
+def subject_of(event: ForeignEvent) -> str:
+    return str(event.user_id)
 
 
 def _read(message: Message) -> ForeignEvent:

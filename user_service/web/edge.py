@@ -26,6 +26,9 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 # Where an RFC demands a form. Such a path must not do anything by a cookie.
 FORM_PATHS = {"/token", "/introspect", "/revoke"}
 
+# Whatever is wrong with a webhook, its sender reads one and the same refusal.
+WEBHOOK_PATHS = {"/webhooks/clerk", "/api/webhook/clerk"}
+
 HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
@@ -91,9 +94,10 @@ class Edge:
             return OriginRefused()  # a cross-site form must not plant a registration
         media_type = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         # Litestar takes a path with a slash at its end for the same one.
-        if scope["path"].rstrip("/") in FORM_PATHS:
+        path = scope["path"].rstrip("/")
+        if path in FORM_PATHS:
             return None if media_type == b"application/x-www-form-urlencoded" else NotForm()
-        if media_type == b"application/json" or _has_no_body(exchange):
+        if media_type == b"application/json" or path in WEBHOOK_PATHS or _has_no_body(exchange):
             return None
         return NotJson()
 

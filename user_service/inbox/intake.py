@@ -1,26 +1,26 @@
-"""The way of one message from another service: ours to heed?, read, apply, or a dead letter."""
+"""The way of one message: ours to heed?, read, apply in its turn, or a dead letter."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import Generic, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.backoff import backoff
 from shared.dead_letters.writing import DeadEnd, bury
-from shared.events import SOURCE
 from shared.kafka import Message, Producer
 from user_service.errors import Unavailable
-from user_service.lifecycle.flow import Lifecycle
-from user_service.lifecycle.foreign_events import ForeignEvent, attribute, read_event
 
-GROUP = "user-service-lifecycle"
 LONGEST_RETRY_SECONDS = 5.0
 
 log = structlog.get_logger()
+
+E = TypeVar("E")
 
 
 class Lanes:
@@ -32,27 +32,33 @@ class Lanes:
     def __init__(self, number: int) -> None:
         self._lanes = [asyncio.Lock() for _ in range(number)]
 
-    def of(self, event: ForeignEvent) -> asyncio.Lock:
-        return self._lanes[event.user_id.int % len(self._lanes)]
+    def of(self, subject: str) -> asyncio.Lock:
+        return self._lanes[hash(subject) % len(self._lanes)]
 
 
-class LifecycleMetrics:
+class IntakeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter(
             "gatepost_foreign_events",
-            "Events of other services, by what became of them.",
-            ["outcome"],
+            "Events of other services and of Clerk, by what became of them.",
+            ["topic", "outcome"],
             registry=registry,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    lifecycle: Lifecycle
-    sources: frozenset[str]
+class Intake(Generic[E]):
+    """`read` returns None for what is not ours to heed, and raises DeadEnd, as `apply` may.
+
+    `subject` names the user that an event is about, `apply` returns what became of it.
+    """
+
+    read: Callable[[Message], E | None]
+    subject: Callable[[E], str]
+    apply: Callable[[E], Awaitable[str]]
     producer: Producer
     lanes: Lanes
-    metrics: LifecycleMetrics
+    metrics: IntakeMetrics
 
     async def handle(self, message: Message) -> None:
         """Return when the message is decided: applied, skipped, or held by the dead letters."""
@@ -64,17 +70,14 @@ class Intake:
             # A fault of ours must neither lose the message nor bring the worker down for good.
             log.exception("event_failed")
             outcome = await self._bury(message, DeadEnd("failed", type(error).__name__))
-        self.metrics.events.labels(outcome).inc()
+        self.metrics.events.labels(message.topic, outcome).inc()
 
     async def _decide(self, message: Message) -> str:
-        source = attribute(message, "ce_source")
-        if source not in self.sources:
-            # What we have sent ourselves comes by as well.
-            if source != SOURCE:
-                log.info("event_skipped", topic=message.topic, source=source)
+        event = self.read(message)
+        if event is None:
             return "skipped"
-        event = read_event(message)
-        lane = self.lanes.of(event)
+        subject = self.subject(event)
+        lane = self.lanes.of(subject)
         with message.assignment.waiting():
             await lane.acquire()
         try:
@@ -84,18 +87,18 @@ class Intake:
         log.info(
             "event_applied" if outcome == "applied" else "event_left",
             topic=message.topic,
-            source=source,
-            event_id=event.id,
-            user_id=str(event.user_id),
+            source=message.header("ce_source"),
+            event_id=message.header("ce_id"),
+            user_id=subject,
             outcome=outcome,
         )
         return outcome
 
-    async def _apply(self, message: Message, event: ForeignEvent) -> str:
+    async def _apply(self, message: Message, event: E) -> str:
         """Wait for Postgres as long as it takes: an outage of ours makes no dead letter."""
         for attempt in count(1):
             try:
-                return await self.lifecycle.apply(event)
+                return await self.apply(event)
             except Unavailable as error:
                 log.warning("event_waits", reason=repr(error.__cause__ or error))
                 with message.assignment.waiting():
