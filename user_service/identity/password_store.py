@@ -6,6 +6,8 @@ from uuid import UUID
 
 from user_service.storage.postgres import Connection, Transaction
 
+MOST_COSTS = 32
+
 
 async def replace(
     tx: Transaction, account_id: UUID, password_hash: str | None, *, challenge_id: str | None = None
@@ -39,16 +41,25 @@ async def challenge(connection: Connection, account_id: UUID) -> str | None:
 
 
 async def costs_in_use(connection: Connection) -> list[tuple[str, int]]:
-    """Argon2 parameters of about 10,000 sampled accounts, as in a PHC string, with their counts."""
+    """What about 10,000 sampled accounts' hashes cost, with their counts; the most frequent ones.
+
+    A cost is the hash without its last two parts, salt and digest. There may be as many as
+    accounts, for an import brings what it likes.
+    """
     rows = await connection.fetch(
-        """
+        r"""
         WITH size AS (
             SELECT greatest(reltuples, 1) AS accounts FROM pg_class WHERE oid = 'accounts'::regclass
+        ), cost AS (
+            SELECT regexp_replace(password_hash, '\$[^$]*\$[^$]*$', '') AS text
+            FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
+            WHERE password_hash IS NOT NULL
+        ), frequent AS (
+            SELECT text, count(*) AS accounts FROM cost GROUP BY text
+            ORDER BY accounts DESC, text LIMIT $1
         )
-        SELECT split_part(password_hash, '$', 4) AS parameters, count(*) AS accounts
-        FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
-        WHERE password_hash IS NOT NULL
-        GROUP BY 1 ORDER BY 1
-        """
+        SELECT text, accounts FROM frequent ORDER BY text
+        """,
+        MOST_COSTS,
     )
-    return [(row["parameters"], row["accounts"]) for row in rows]
+    return [(row["text"], row["accounts"]) for row in rows]

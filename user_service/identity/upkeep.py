@@ -53,7 +53,7 @@ async def keep_costs(db: Database, passwords: Passwords) -> None:
     async def read() -> None:
         async with db.connection() as connection:
             in_use = await password_store.costs_in_use(connection)
-        await passwords.imitate(in_use)
+        passwords.imitate(in_use)
 
     await _repeat("hash costs", read, every=COSTS_SECONDS)
 

@@ -10,6 +10,7 @@ from shared.env import Environment
 
 WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 MOST_DAILY_MAILS = 20
+MOST_ARGON_KIB, MOST_ARGON_PASSES, MOST_ARGON_LANES = 2**20, 16, 16
 RATE = re.compile(r"([1-9][0-9]{0,6})/(second|minute|hour|day)")
 
 
@@ -93,9 +94,9 @@ class ArgonCost(Struct, frozen=True):
     @classmethod
     def read(cls, env: Environment) -> ArgonCost:
         cost = cls(
-            memory=env.integer("ARGON2_MEMORY_KIB", 19456, least=8, most=2**20),
-            time=env.integer("ARGON2_TIME", 2, least=1, most=16),
-            lanes=env.integer("ARGON2_LANES", 1, least=1, most=16),
+            memory=env.integer("ARGON2_MEMORY_KIB", 19456, least=8, most=MOST_ARGON_KIB),
+            time=env.integer("ARGON2_TIME", 2, least=1, most=MOST_ARGON_PASSES),
+            lanes=env.integer("ARGON2_LANES", 1, least=1, most=MOST_ARGON_LANES),
         )
         # ASVS 5.0, Appendix C.
         least = {1: 47104, 2: 19456}.get(cost.time, 12288)
