@@ -69,6 +69,8 @@ def _consumers(
     settings: Settings, db: Database, registry: CollectorRegistry, stack: AsyncExitStack
 ) -> list[Consumer]:
     """Of other services' events and of Clerk's messages, where there are any."""
+    if not settings.lifecycle_sources and not settings.clerk.webhook_keys:
+        return []
     # A dead letter is given up and tried again, where the relay's events wait for ever.
     producer = Producer(settings.kafka)
     producer.start()

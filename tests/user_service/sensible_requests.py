@@ -91,4 +91,6 @@ ANSWERS = {
     "POST /api/auth/change-email": 202,
     "POST /api/auth/change-email/verify": 410,
     "DELETE /api/auth/sessions/{session_id}": 404,
+    "POST /webhooks/clerk": 404,
+    "POST /api/webhook/clerk": 404,
 }

@@ -81,6 +81,8 @@ MATRIX = {
     "POST /validate": OWN,
     "POST /introspect": SERVICE,
     "POST /revoke": SERVICE,
+    "POST /webhooks/clerk": everyone(404),  # no secret: see test_clerk_webhooks
+    "POST /api/webhook/clerk": everyone(404),
     "GET /.well-known/jwks.json": everyone(200),
     "GET /.well-known/oauth-authorization-server": everyone(200),
     "GET /health": everyone(200),

@@ -43,6 +43,8 @@ OPERATIONS = [
     "POST /validate",
     "POST /introspect",
     "POST /revoke",
+    "POST /webhooks/clerk",
+    "POST /api/webhook/clerk",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "GET /api/admin/users",
