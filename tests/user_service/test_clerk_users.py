@@ -205,7 +205,7 @@ async def test_a_deletion_is_final(corner: Corner, clerk: Clerk, worker: WorkerP
     assert await corner.fetch("SELECT FROM accounts WHERE email = ANY($1)", emails) == []
     kept = await corner.fetch("SELECT * FROM clerk_users WHERE id = $1", user.id)
     assert kept[0]["deleted"]
-    assert kept[0]["waiting"] is None
+    assert kept[0]["email"] is None
     # The address is free for whoever has it next.
     another = ClerkUser(email=user.email)
     assert (await created(corner, clerk, worker, another))["email"] == user.email
@@ -260,8 +260,8 @@ async def test_what_cannot_be_decided_is_a_dead_letter_and_settles_when_the_addr
     joined = await account_of(corner, newcomer)
     assert joined is not None
     assert joined["email"] == owner.email
-    [row] = await corner.fetch("SELECT waiting FROM clerk_users WHERE id = $1", newcomer.id)
-    assert row["waiting"] is None
+    [row] = await corner.fetch("SELECT contested FROM clerk_users WHERE id = $1", newcomer.id)
+    assert not row["contested"]
 
 
 async def test_what_waits_settles_by_itself(corner: Corner, clerk: Clerk) -> None:
@@ -278,7 +278,7 @@ async def test_what_waits_settles_by_itself(corner: Corner, clerk: Clerk) -> Non
 
         async def waits() -> bool:
             rows = await corner.fetch(
-                "SELECT FROM clerk_users WHERE id = $1 AND waiting IS NOT NULL", newcomer.id
+                "SELECT FROM clerk_users WHERE id = $1 AND contested", newcomer.id
             )
             return bool(rows)
 

@@ -7,18 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-import msgspec
 import structlog
+from msgspec.structs import replace
 
-from shared import events
 from shared.dead_letters.writing import DeadEnd
 from shared.events import ClerkUserChanged
-from user_service.accounts.clerk_followed import (
-    ClerkProfile,
-    join_account,
-    keep_in_step,
-    let_go,
-)
+from user_service.accounts.clerk_followed import join_account, keep_in_step, let_go
 from user_service.errors import InvalidFields, Unavailable
 from user_service.identity import account_store, clerk_store
 from user_service.identity.addresses import canonical_address
@@ -34,10 +28,10 @@ class Outcome(StrEnum):
     """What became of an event."""
 
     APPLIED = "applied"
-    OUTDATED = "outdated"  # something newer is known of the user
+    KNOWN = "known"  # nothing in it is newer than what is known
     DELETED = "deleted"  # the user or its account is gone for good
-    UNVERIFIED = "unverified"  # no account stands for it before Clerk has verified its address
-    WAITS = "waits"  # for an address that somebody else has here
+    UNVERIFIED = "unverified"  # no account stands for it before Clerk has verified an address
+    CONTESTED = "contested"  # its address belongs to another account here
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,62 +41,60 @@ class Following:
     async def apply(self, event: ClerkUserChanged) -> Outcome:
         """Bring the account in step; raises DeadEnd for what cannot be decided, and Unavailable.
 
-        What waits for somebody else's address is a dead letter too, for people to see; when the
-        address comes free it is applied all the same.
+        A contested address is a dead letter, for people to see; once it is free the account follows
+        all the same.
         """
         outcome = await self._apply(event)
-        if outcome is Outcome.WAITS:
+        if outcome is Outcome.CONTESTED:
             raise DeadEnd("address taken", "the user's address belongs to another account here")
         return outcome
 
     async def settle(self) -> None:
-        """Try again, for ever, what waits for an address."""
+        """Look again, for ever, whether contested addresses are free by now."""
         while True:
             try:
                 async with self.db.connection() as connection:
-                    waiting = await clerk_store.waiting(connection)
-                for event in waiting:
-                    await self._apply(msgspec.json.decode(event, type=ClerkUserChanged))
+                    ids = await clerk_store.contested(connection)
+                for id in ids:
+                    await self._settle(id)
             except Unavailable:
-                log.warning("clerk_users_left_waiting")
+                log.warning("clerk_users_left_contested")
             await asyncio.sleep(SETTLE_SECONDS)
 
     async def _apply(self, event: ClerkUserChanged) -> Outcome:
-        id = event.clerk_user_id
-        assert id is not None  # noqa: S101 - `read_message` makes a dead letter of such a one
-        version = _version(event)
-        address = _address(event)
+        id, version, address = event.clerk_user_id or "", _version(event), _address(event)
         async with self.db.transaction() as tx:
-            known = await clerk_store.lock(tx, id)
-            if known is not None and known.deleted:
+            known = await clerk_store.lock(tx, id) or ClerkUser(id=id)
+            if known.deleted:
                 return Outcome.DELETED
             if event.deleted:
-                await let_go(tx, id, known, version)
+                await let_go(tx, replace(known, version=version))
                 return Outcome.APPLIED
-            if known is not None and version < known.version:
-                return Outcome.OUTDATED
-            profile = ClerkProfile(event.name, event.username, address)
-            outcome = await _follow(tx, id, known, version, profile)
-            if outcome is Outcome.WAITS:
-                await clerk_store.wait(tx, id, events.encode(event))
-        return outcome
+            user = known.after(version, event.name, event.username, address)
+            if user == known and not known.contested:
+                return Outcome.KNOWN
+            return await _follow(tx, user)
+
+    async def _settle(self, id: str) -> None:
+        async with self.db.transaction() as tx:
+            user = await clerk_store.lock(tx, id)
+            if user is not None and user.contested:
+                await _follow(tx, user)
 
 
-async def _follow(
-    tx: Transaction, id: str, known: ClerkUser | None, version: Version, profile: ClerkProfile
-) -> Outcome:
-    account_id = known.account_id if known else None
-    found = await account_store.lock(tx, account_id) if account_id else None
-    if account_id is not None and found is None:
-        return Outcome.DELETED  # here, while we waited for its lock
-    await clerk_store.note(tx, id, version)
-    if known is not None and found is not None:
-        fits = await keep_in_step(tx, found, profile, made_account=known.made_account)
-    elif profile.address is not None:
-        fits = await join_account(tx, id, profile, profile.address)
-    else:
-        return Outcome.UNVERIFIED
-    return Outcome.APPLIED if fits else Outcome.WAITS
+async def _follow(tx: Transaction, user: ClerkUser) -> Outcome:
+    """Let the account be what Clerk says of the user, and keep what was said."""
+    if user.account_id is not None:
+        found = await account_store.lock(tx, user.account_id)
+        if found is None:
+            return Outcome.DELETED  # here, while we waited for its lock
+        user = await keep_in_step(tx, user, found)
+    elif user.address is not None:
+        user = await join_account(tx, user, user.address)
+    await clerk_store.save(tx, user)
+    if user.contested:
+        return Outcome.CONTESTED
+    return Outcome.APPLIED if user.account_id else Outcome.UNVERIFIED
 
 
 def _version(event: ClerkUserChanged) -> Version:

@@ -1,36 +1,60 @@
-"""The table `clerk_users`: users of Clerk, and the accounts that stand for them.
+"""The table `clerk_users`: users of Clerk as it described them last, and their accounts here.
 
 A user that Clerk has deleted, or whose account was deleted here, stays known for good: its row
-says nothing of a person any more, and keeps a late event from bringing the account back.
+says nothing of a person any more, and keeps a late message from bringing the account back.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
+from asyncpg import Record
 from msgspec import Struct
+from msgspec.structs import replace
 
 from user_service.identity.account_store import COLUMNS, Account, account_of
 from user_service.storage.postgres import Connection, Transaction
 
 
 class Version(Struct, frozen=True, order=True):
-    """How new something is that Clerk says of a user, by Clerk's clock."""
+    """When a user changed, and when that was told, by Clerk's clock."""
 
     updated_at: datetime
     sent_at: datetime
 
 
+NEVER = Version(datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+
+
 class ClerkUser(Struct, frozen=True, kw_only=True):
     """`account_id` is None while no account stands for the user, `made_account` whether that one
-    was made for it."""
+    was made for it.
+
+    `address` is canonical, and None until Clerk has verified one.
+    """
 
     id: str
-    account_id: UUID | None
-    made_account: bool
-    version: Version
-    deleted: bool
+    account_id: UUID | None = None
+    made_account: bool = False
+    name: str | None = None
+    username: str | None = None
+    version: Version = NEVER
+    address: str | None = None
+    address_version: Version = NEVER
+    contested: bool = False
+    deleted: bool = False
+
+    def after(
+        self, version: Version, name: str, username: str | None, address: str | None
+    ) -> ClerkUser:
+        """The same with what is newer in a message; in whatever order they come it ends alike."""
+        user = self
+        if version >= self.version:
+            user = replace(user, name=name, username=username, version=version)
+        if address is not None and version >= self.address_version:
+            user = replace(user, address=address, address_version=version)
+        return user
 
 
 async def lock(tx: Transaction, id: str) -> ClerkUser | None:
@@ -40,80 +64,61 @@ async def lock(tx: Transaction, id: str) -> ClerkUser | None:
     accounts, while who deletes an account goes from there to the row.
     """
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", id)
-    row = await tx.fetchrow(
-        """
-        SELECT account_id, made_account, updated_at, sent_at, deleted
-        FROM clerk_users WHERE id = $1
-        """,
-        id,
-    )
-    if row is None:
-        return None
-    return ClerkUser(
-        id=id,
-        account_id=row["account_id"],
-        made_account=row["made_account"],
-        version=Version(row["updated_at"], row["sent_at"]),
-        deleted=row["deleted"],
-    )
+    row = await tx.fetchrow("SELECT * FROM clerk_users WHERE id = $1", id)
+    return _user_of(row) if row else None
 
 
-async def note(tx: Transaction, id: str, version: Version) -> None:
-    """The newest that is known of the user; what waited before does so no more."""
+async def save(tx: Transaction, user: ClerkUser) -> None:
+    """Keep what is known of the user; under its lock."""
+    reached = user.address is not None
     await tx.execute(
         """
-        INSERT INTO clerk_users (id, updated_at, sent_at) VALUES ($1, $2, $3)
+        INSERT INTO clerk_users (
+            id, account_id, made_account, name, username, updated_at, sent_at,
+            email, email_updated_at, email_sent_at, contested, deleted
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (id) DO UPDATE SET
-            updated_at = excluded.updated_at, sent_at = excluded.sent_at, waiting = NULL
+            account_id = excluded.account_id,
+            made_account = excluded.made_account,
+            name = excluded.name,
+            username = excluded.username,
+            updated_at = excluded.updated_at,
+            sent_at = excluded.sent_at,
+            email = excluded.email,
+            email_updated_at = excluded.email_updated_at,
+            email_sent_at = excluded.email_sent_at,
+            contested = excluded.contested,
+            deleted = excluded.deleted
         """,
-        id,
-        version.updated_at,
-        version.sent_at,
+        user.id,
+        user.account_id,
+        user.made_account,
+        user.name,
+        user.username,
+        user.version.updated_at,
+        user.version.sent_at,
+        user.address,
+        user.address_version.updated_at if reached else None,
+        user.address_version.sent_at if reached else None,
+        user.contested,
+        user.deleted,
     )
 
 
-async def link(tx: Transaction, id: str, account_id: UUID, *, made_account: bool) -> None:
-    await tx.execute(
-        "UPDATE clerk_users SET account_id = $2, made_account = $3 WHERE id = $1",
-        id,
-        account_id,
-        made_account,
-    )
-
-
-async def wait(tx: Transaction, id: str, event: bytes) -> None:
-    """Keep an event until somebody else gives its address up."""
-    await tx.execute("UPDATE clerk_users SET waiting = $2 WHERE id = $1", id, event.decode())
-
-
-async def waiting(connection: Connection) -> list[bytes]:
-    """The events that wait."""
-    rows = await connection.fetch(
-        "SELECT waiting FROM clerk_users WHERE waiting IS NOT NULL ORDER BY updated_at"
-    )
-    return [row["waiting"].encode() for row in rows]
-
-
-async def mark_deleted(tx: Transaction, id: str, version: Version) -> None:
-    """The user is gone, whether or not anything was known of it before."""
-    await tx.execute(
-        """
-        INSERT INTO clerk_users (id, updated_at, sent_at, deleted) VALUES ($1, $2, $3, true)
-        ON CONFLICT (id) DO UPDATE SET
-            updated_at = excluded.updated_at, sent_at = excluded.sent_at,
-            deleted = true, account_id = NULL, waiting = NULL
-        """,
-        id,
-        version.updated_at,
-        version.sent_at,
-    )
+async def contested(connection: Connection) -> list[str]:
+    """The users whose address belongs to another account, as far as was seen last."""
+    rows = await connection.fetch("SELECT id FROM clerk_users WHERE contested ORDER BY updated_at")
+    return [row["id"] for row in rows]
 
 
 async def forget_account(tx: Transaction, account_id: UUID) -> None:
     """The account is deleted here: Clerk's next word on its user makes no other."""
     await tx.execute(
         """
-        UPDATE clerk_users SET deleted = true, account_id = NULL, waiting = NULL
+        UPDATE clerk_users SET
+            deleted = true, account_id = NULL, contested = false,
+            name = NULL, username = NULL, email = NULL
         WHERE account_id = $1
         """,
         account_id,
@@ -139,3 +144,21 @@ async def account_behind(connection: Connection, id: str) -> Account | None:
         id,
     )
     return account_of(row) if row else None
+
+
+def _user_of(row: Record) -> ClerkUser:
+    reached = row["email"] is not None
+    return ClerkUser(
+        id=row["id"],
+        account_id=row["account_id"],
+        made_account=row["made_account"],
+        name=row["name"],
+        username=row["username"],
+        version=Version(row["updated_at"], row["sent_at"]),
+        address=row["email"],
+        address_version=Version(row["email_updated_at"], row["email_sent_at"])
+        if reached
+        else NEVER,
+        contested=row["contested"],
+        deleted=row["deleted"],
+    )

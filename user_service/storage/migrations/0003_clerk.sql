@@ -4,12 +4,18 @@ CREATE TABLE clerk_users (
     account_id   uuid UNIQUE REFERENCES accounts ON DELETE SET NULL,
     -- Whether the account was made for this user, or had been here before.
     made_account boolean NOT NULL DEFAULT false,
-    -- When Clerk changed the user, and when it said so. What is older counts no more.
+    -- The newest that Clerk has said, each part with the times of the message that said it: when
+    -- the user changed, and when that was told. What is older counts no more.
+    name         text,
+    username     text,
     updated_at   timestamptz NOT NULL,
     sent_at      timestamptz NOT NULL,
-    -- For good, and so is its row: a late update must not bring the user back.
-    deleted      boolean NOT NULL DEFAULT false,
-    -- The event that cannot be applied while somebody else has its address.
-    waiting      text
+    email        text,                   -- canonical; none: never a verified one
+    email_updated_at timestamptz,
+    email_sent_at    timestamptz,
+    -- The address belongs to another account here: it is looked at again and again.
+    contested    boolean NOT NULL DEFAULT false,
+    -- For good, and so is its row: a late message must not bring the user back.
+    deleted      boolean NOT NULL DEFAULT false
 );
-CREATE INDEX clerk_users_waiting ON clerk_users (id) WHERE waiting IS NOT NULL;
+CREATE INDEX clerk_users_contested ON clerk_users (id) WHERE contested;
