@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, async_playwright
 
 from dev_stack.mail_stand_in import MailStandIn
+from tests.browser import Watched, chromium
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import log_in, member
@@ -20,30 +18,11 @@ from tests.user_service.services import registered
 
 pytestmark = pytest.mark.anyio
 
-CHROMIUM = shutil.which("chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-
-
-class Watched:
-    """A page, and what went wrong or abroad while it was open."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.hosts: set[str | None] = set()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname))
-
 
 @pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
-    if CHROMIUM is None and os.environ.get("CI") != "true":
-        pytest.skip("needs Debian's chromium; the gate installs it")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield Watched(await browser.new_page())
-        await browser.close()
+    async with chromium() as browser, Watched.opened(browser) as watched:
+        yield watched
 
 
 async def test_the_docs_page_shows_every_operation_with_scripts_of_this_server_only(
