@@ -19,6 +19,7 @@ from user_service import __version__
 from user_service.admin.routes import AdminRoutes
 from user_service.assembly import Assembly, assemble
 from user_service.clerk.routes import clerk_webhook
+from user_service.clerk.user_routes import by_clerk_id
 from user_service.errors import Refusal
 from user_service.health.routes import MetricsAccess, health, live, metrics, ready
 from user_service.login.routes import LoginRoutes
@@ -54,6 +55,7 @@ ROUTES = (
     AdminRoutes,
     FormRoutes,
     clerk_webhook,
+    by_clerk_id,
     validate,
     jwks,
     metadata,
@@ -94,7 +96,7 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
         openapi_config=description(settings.product_name, __version__),
         request_max_body_size=LARGEST_BODY,
         lifespan=[lifespan],
-        state=State({"access_tokens": assembly.tokens}),
+        state=State({"access_tokens": assembly.tokens, "clerk_tokens": assembly.clerk_tokens}),
         logging_config=None,
     )
     listed = frozenset(origin.encode() for origin in settings.cors_origins)
@@ -120,6 +122,7 @@ def _dependencies(settings: Settings, assembly: Assembly) -> dict[str, Provide]:
         "administration": assembly.administration,
         "grants": Grants(assembly.login, assembly.sessions),
         "webhook": assembly.clerk_webhook,
+        "clerk_users": assembly.clerk_users,
         "introspection": assembly.introspection,
         "tokens": assembly.tokens,
         "keyring": assembly.keyring,

@@ -21,11 +21,14 @@ from user_service.accounts.traces import Traces
 from user_service.admin.flow import Administration
 from user_service.clerk.deliveries import Deliveries
 from user_service.clerk.flow import ClerkWebhook
+from user_service.clerk.users import ClerkUsers
 from user_service.health.checkup import Checkup
 from user_service.identity.access_tokens import AccessTokens
 from user_service.identity.breached_passwords import BreachedPasswords
 from user_service.identity.challenge_mail import ChallengeMail
 from user_service.identity.challenge_store import Challenges
+from user_service.identity.clerk_keys import PublishedKeys
+from user_service.identity.clerk_tokens import ClerkTokens
 from user_service.identity.clients import Clients
 from user_service.identity.hash_pool import HashPool
 from user_service.identity.keyring import Keyring
@@ -50,6 +53,7 @@ from user_service.recovery.flow import Recovery
 from user_service.registration.flow import Registration
 from user_service.sessions.flow import Sessions
 from user_service.settings import Settings
+from user_service.settings.clerk import ClerkSettings
 from user_service.storage.breaker import Breaker
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import RateLimits
@@ -68,12 +72,15 @@ class Connections:
     kafka: Breaker
     pool: HashPool
     breached: BreachedPasswords | None
+    clerk_keys: PublishedKeys | None
 
     async def open(self) -> None:
         await self.db.open()
         self.producer.start()
         if self.breached is not None:
             self.breached.open()
+        if self.clerk_keys is not None:
+            self.clerk_keys.open()
 
     async def close(self) -> None:
         if left := await self.producer.close():
@@ -81,6 +88,8 @@ class Connections:
         self.pool.close()
         if self.breached is not None:
             await self.breached.close()
+        if self.clerk_keys is not None:
+            await self.clerk_keys.close()
         await asyncio.gather(self.kafka.close(), self.redis.close(), self.db.close())
 
 
@@ -102,7 +111,9 @@ class Assembly:
     administration: Administration
     introspection: Introspection
     clerk_webhook: ClerkWebhook
+    clerk_users: ClerkUsers
     tokens: AccessTokens
+    clerk_tokens: ClerkTokens | None
     checkup: Checkup
     registry: CollectorRegistry
 
@@ -118,6 +129,8 @@ class Assembly:
         if self.keyring.algorithm != "HS256":
             keys = keep_keys(connections.db, self.keyring, self.master_key)
             upkeep.append(asyncio.create_task(keys))
+        if connections.clerk_keys is not None:
+            upkeep.append(asyncio.create_task(connections.clerk_keys.keep()))
         try:
             yield
         finally:
@@ -131,7 +144,7 @@ def assemble(settings: Settings) -> Assembly:
     """Everything that handles requests; nothing is connected yet."""
     registry = CollectorRegistry()
     producer = Producer(settings.kafka)
-    breach_url = settings.breach_check_url
+    breach_url, clerk = settings.breach_check_url, settings.clerk
     connections = Connections(
         db=Database(settings.database),
         redis=RedisStore(settings.redis),
@@ -139,6 +152,7 @@ def assemble(settings: Settings) -> Assembly:
         kafka=Breaker("kafka", producer.ping),
         pool=HashPool(settings.hash_threads, settings.hash_queue),
         breached=BreachedPasswords(breach_url, registry) if breach_url else None,
+        clerk_keys=PublishedKeys(clerk.jwks_url) if clerk.jwks_url else None,
     )
     db, redis = connections.db, connections.redis
     master_key = MasterKey(settings.master_key)
@@ -178,6 +192,7 @@ def assemble(settings: Settings) -> Assembly:
     address_changes = challenges("change-email")
     reauthentication = Reauthentication(db, attempts, passwords)
     traces = _traces(challenges)
+    clients = Clients(db)
     return Assembly(
         connections=connections,
         master_key=master_key,
@@ -221,7 +236,8 @@ def assemble(settings: Settings) -> Assembly:
             limits=limits,
         ),
         administration=Administration(db, traces),
-        introspection=Introspection(db, Clients(db), tokens, refresh_tokens),
+        introspection=Introspection(db, clients, tokens, refresh_tokens),
+        clerk_users=ClerkUsers(db, clients),
         clerk_webhook=ClerkWebhook(
             keys=settings.clerk.webhook_keys,
             deliveries=Deliveries(redis),
@@ -230,9 +246,15 @@ def assemble(settings: Settings) -> Assembly:
             topic=settings.kafka.topic_name(CLERK_WEBHOOK),
         ),
         tokens=tokens,
+        clerk_tokens=_clerk_tokens(clerk, connections.clerk_keys),
         checkup=Checkup(db, redis, connections.kafka, keyring),
         registry=registry,
     )
+
+
+def _clerk_tokens(clerk: ClerkSettings, published: PublishedKeys | None) -> ClerkTokens | None:
+    keys = published or clerk.public_key
+    return ClerkTokens(keys, clerk.issuer, frozenset(clerk.parties)) if keys else None
 
 
 def administration(settings: Settings, db: Database, redis: RedisStore) -> Administration:

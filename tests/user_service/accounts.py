@@ -34,3 +34,14 @@ async def opened(corner: Corner) -> AsyncIterator[Database]:
         yield db
     finally:
         await db.close()
+
+
+def link(corner: Corner, account_id: object) -> str:
+    """The id of a user of Clerk that the account stands for from now on."""
+    clerk_id = f"user_{uuid.uuid4().hex}"
+    corner.rows(
+        "INSERT INTO clerk_users (id, account_id, updated_at, sent_at)"
+        " VALUES ($1, $2, now(), now())",
+        *(clerk_id, uuid.UUID(str(account_id))),
+    )
+    return clerk_id

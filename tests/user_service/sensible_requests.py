@@ -93,4 +93,5 @@ ANSWERS = {
     "DELETE /api/auth/sessions/{session_id}": 404,
     "POST /webhooks/clerk": 404,
     "POST /api/webhook/clerk": 404,
+    "GET /api/users/by-clerk-id/{clerk_id}": 404,
 }

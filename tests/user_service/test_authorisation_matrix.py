@@ -16,10 +16,12 @@ import httpx
 import jwt
 import pytest
 
+from tests.clerk_issuer import ClerkIssuer
 from tests.corner import Corner
 from tests.people import Person, SignedIn, fresh_network
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from tests.user_service.accounts import link
 from tests.user_service.forged_tokens import private_key, sign
 from tests.user_service.sensible_requests import BODIES, CHEAPEST, Subject
 from user_service.identity.clients import digest_of
@@ -33,6 +35,7 @@ CALLERS = (
     "logged out",  # the victim, after a logout
     "disabled",  # the victim, whose account is disabled
     "a service",  # with client credentials and no token
+    "a Clerk session",  # the victim, by Clerk's session token
 )
 
 
@@ -40,15 +43,17 @@ def everyone(status: int) -> tuple[int, ...]:
     return (status,) * len(CALLERS)
 
 
-#          nobody user other admin expired logged-out disabled service
-OWN = (401, 200, 200, 200, 401, 401, 401, 401)
-OWN_202 = (401, 202, 202, 202, 401, 401, 401, 401)
-OWN_410 = (401, 410, 410, 410, 401, 401, 401, 401)  # no such code
-OWNER = (401, 200, 404, 404, 401, 401, 401, 401)
-ADMIN = (401, 403, 403, 200, 401, 401, 401, 401)
-SERVICE = (401, 401, 401, 401, 401, 401, 401, 200)
-PASSWORD = (200, 200, 200, 200, 200, 200, 401, 200)
-REFRESH_TOKEN = (200, 200, 200, 200, 200, 401, 401, 200)
+#          nobody user other admin expired logged-out disabled service Clerk
+OWN = (401, 200, 200, 200, 401, 401, 401, 401, 401)
+OWN_PROFILE = (401, 200, 200, 200, 401, 401, 401, 401, 200)
+OWN_202 = (401, 202, 202, 202, 401, 401, 401, 401, 401)
+OWN_410 = (401, 410, 410, 410, 401, 401, 401, 401, 401)  # no such code
+OWNER = (401, 200, 404, 404, 401, 401, 401, 401, 401)
+ADMIN = (401, 403, 403, 200, 401, 401, 401, 401, 401)
+ADMIN_OR_SERVICE = (401, 403, 403, 200, 401, 401, 401, 200, 401)
+SERVICE = (401, 401, 401, 401, 401, 401, 401, 200, 401)
+PASSWORD = (200, 200, 200, 200, 200, 200, 401, 200, 200)
+REFRESH_TOKEN = (200, 200, 200, 200, 200, 401, 401, 200, 200)
 
 MATRIX = {
     "POST /api/auth/register": everyone(202),
@@ -62,13 +67,14 @@ MATRIX = {
     "DELETE /api/auth/sessions/{session_id}": OWNER,
     "POST /api/auth/password-recovery": everyone(202),
     "POST /api/auth/reset-password": everyone(410),
-    "GET /api/auth/profile": OWN,
-    "GET /v1/me": OWN,
+    "GET /api/auth/profile": OWN_PROFILE,
+    "GET /v1/me": OWN_PROFILE,
     "PATCH /api/auth/profile": OWN,
     "DELETE /api/auth/profile": OWN,
     "POST /api/auth/change-password": OWN,
     "POST /api/auth/change-email": OWN_202,
     "POST /api/auth/change-email/verify": OWN_410,
+    "GET /api/users/by-clerk-id/{clerk_id}": ADMIN_OR_SERVICE,
     "GET /api/admin/users": ADMIN,
     "GET /api/admin/users/{user_id}": ADMIN,
     "POST /api/admin/users/{user_id}/disable": ADMIN,
@@ -94,10 +100,11 @@ FORMS = {"POST /token", "POST /introspect", "POST /revoke"}
 
 @dataclass
 class Caller:
-    """`headers` are what they prove themselves with."""
+    """`headers` are what they prove themselves with; the account stands for `clerk_id`."""
 
     subject: Subject
     id: UUID
+    clerk_id: str
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -112,6 +119,7 @@ class Town:
 
     corner: Corner
     client: httpx.Client
+    clerk: ClerkIssuer
     credentials: tuple[str, str]
 
     def somebody(self, role: Literal["user", "admin"] = "user") -> Caller:
@@ -124,7 +132,7 @@ class Town:
         answer = self.client.post("/api/auth/login", json=person.credentials())
         data = answer.json()["data"]
         tokens = SignedIn(data["token"], data["refresh_token"])
-        return Caller(Subject(person, tokens, id), id, tokens.headers)
+        return Caller(Subject(person, tokens, id), id, link(self.corner, id), tokens.headers)
 
     def caller(self, who: str, victim: Caller) -> Caller:
         """They use the victim's token in the state that their name says, or one of their own."""
@@ -145,7 +153,10 @@ class Town:
         elif who == "a service":
             pair = base64.b64encode(":".join(self.credentials).encode()).decode()
             headers = {"authorization": f"Basic {pair}"}
-        return Caller(victim.subject, victim.id, headers)
+        elif who == "a Clerk session":
+            token = self.clerk.session_token(victim.clerk_id)
+            headers = {"authorization": f"Bearer {token}"}
+        return Caller(victim.subject, victim.id, victim.clerk_id, headers)
 
     def _expired(self, victim: Caller) -> str:
         token = victim.subject.tokens.access
@@ -162,7 +173,7 @@ class Town:
         self.client.cookies.clear()
         return self.client.request(
             method,
-            path.format(user_id=victim.id, session_id=victim.session),
+            path.format(user_id=victim.id, session_id=victim.session, clerk_id=victim.clerk_id),
             headers=caller.headers | {"x-forwarded-for": fresh_network()},
             **given,
         )
@@ -183,10 +194,11 @@ def town(corner: Corner) -> Iterator[Town]:
         digest_of(credentials[1]),
     )
     with (
-        ServiceProcess.started(corner.variables, **UNLIMITED) as service,
+        ClerkIssuer.started() as clerk,
+        ServiceProcess.started(corner.variables, **UNLIMITED, **clerk.settings) as service,
         httpx.Client(base_url=service.url, timeout=20) as client,
     ):
-        yield Town(corner, client, credentials)
+        yield Town(corner, client, clerk, credentials)
 
 
 def test_every_route_has_its_row(town: Town) -> None:

@@ -47,6 +47,7 @@ OPERATIONS = [
     "POST /api/webhook/clerk",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
+    "GET /api/users/by-clerk-id/{clerk_id}",
     "GET /api/admin/users",
     "GET /api/admin/users/{user_id}",
     "DELETE /api/admin/users/{user_id}",

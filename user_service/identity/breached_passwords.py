@@ -6,7 +6,6 @@ breached passwords that begin so go on, and by Add-Padding its size does not tel
 
 from __future__ import annotations
 
-import asyncio
 import re
 from hashlib import sha1
 
@@ -15,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from user_service.errors import Unavailable
+from user_service.identity.foreign_pages import UNREADABLE, open_session, read_page
 from user_service.storage.breaker import Breaker
 
 SECONDS = 0.8
@@ -22,14 +22,8 @@ MOST_BYTES = 512 * 1024
 PREFIX_DIGITS = 5
 # Padding is listed with a count of 0.
 LINE = re.compile(rb"(?P<rest>[0-9A-F]{35}):(?P<count>[0-9]{1,12})", re.IGNORECASE)
-# An answer that was packed could unpack to any size.
-HEADERS = {"Add-Padding": "true", "Accept-Encoding": "identity", "User-Agent": "Gatepost"}
 
 log = structlog.get_logger()
-
-
-class NoRange(Exception):
-    """The service answered with something else than a range."""
 
 
 class BreachedPasswords:
@@ -48,12 +42,7 @@ class BreachedPasswords:
         )
 
     def open(self) -> None:
-        self._session = aiohttp.ClientSession(
-            headers=HEADERS,
-            timeout=aiohttp.ClientTimeout(total=SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-        )
+        self._session = open_session(**{"Add-Padding": "true"})
 
     async def close(self) -> None:
         await self._breaker.close()
@@ -69,7 +58,7 @@ class BreachedPasswords:
         except Unavailable:
             self._checks.labels("failed").inc()
             return False
-        except (aiohttp.ClientError, OSError, TimeoutError, NoRange) as error:
+        except UNREADABLE as error:
             self._breaker.failed(error)
             self._checks.labels("failed").inc()
             log.warning("breach_check_failed", reason=repr(error))
@@ -80,19 +69,10 @@ class BreachedPasswords:
 
     async def _range(self, prefix: str) -> set[bytes]:
         """How the breached hashes with this beginning go on; raises whatever went wrong."""
-        async with (
-            asyncio.timeout(SECONDS),
-            # A redirect would let the service choose whom we ask.
-            self._session.get(self._url + prefix, allow_redirects=False) as answer,
-        ):
-            if answer.status != 200:
-                raise NoRange(f"status {answer.status}")
-            body = bytearray()
-            async for part in answer.content.iter_any():
-                body += part
-                if len(body) > MOST_BYTES:
-                    raise NoRange("too long")
-        lines = [LINE.fullmatch(line) for line in bytes(body).split()]
+        body = await read_page(
+            self._session, self._url + prefix, seconds=SECONDS, most_bytes=MOST_BYTES
+        )
+        lines = [LINE.fullmatch(line) for line in body.split()]
         if None in lines:
-            raise NoRange("not a range")
+            raise ValueError("not a range")
         return {line["rest"].upper() for line in lines if line and int(line["count"])}

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from user_service.errors import AdminsOnly, TokenRejected
-from user_service.identity import account_store, session_store
+from user_service.identity import account_store, clerk_store, session_store
 from user_service.identity.access_tokens import Claims
 from user_service.identity.account_store import Account, Credentials
+from user_service.identity.clerk_tokens import ClerkClaims
 from user_service.storage.postgres import Connection, Transaction
 
 
 async def account_behind(connection: Connection, claims: Claims) -> Account:
     """The caller's account; raises TokenRejected when its session ended or it was disabled."""
     account = await session_store.account_of_live(connection, claims.session, claims.subject)
+    if account is None:
+        raise TokenRejected
+    return account
+
+
+async def reader_behind(connection: Connection, claims: Claims | ClerkClaims) -> Account:
+    """The same of somebody who only reads, and for whom Clerk may speak as well.
+
+    A user of Clerk is nobody here until its webhook has come.
+    """
+    if isinstance(claims, Claims):
+        return await account_behind(connection, claims)
+    account = await clerk_store.account_behind(connection, claims.user_id)
     if account is None:
         raise TokenRejected
     return account

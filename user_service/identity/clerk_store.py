@@ -13,7 +13,7 @@ from asyncpg import Record
 from msgspec import Struct
 from msgspec.structs import replace
 
-from user_service.identity.account_store import COLUMNS, Account, account_of
+from user_service.identity.account_store import COLUMNS, Account, Status, account_of
 from user_service.storage.postgres import Connection, Transaction
 
 
@@ -55,6 +55,11 @@ class ClerkUser(Struct, frozen=True, kw_only=True):
         if address is not None and version >= self.address_version:
             user = replace(user, address=address, address_version=version)
         return user
+
+
+class LinkedAccount(Struct, frozen=True):
+    account: Account
+    status: Status
 
 
 async def lock(tx: Transaction, id: str) -> ClerkUser | None:
@@ -144,6 +149,19 @@ async def account_behind(connection: Connection, id: str) -> Account | None:
         id,
     )
     return account_of(row) if row else None
+
+
+async def linked_account(connection: Connection, id: str) -> LinkedAccount | None:
+    """The account that stands for a Clerk user, whether or not it is active."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {COLUMNS}, accounts.status
+        FROM clerk_users JOIN accounts ON accounts.id = clerk_users.account_id
+        WHERE clerk_users.id = $1
+        """,
+        id,
+    )
+    return LinkedAccount(account_of(row), row["status"]) if row else None
 
 
 def _user_of(row: Record) -> ClerkUser:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from urllib.parse import unquote_plus
-
 from user_service.errors import InvalidFields
 from user_service.identity.clients import ClientCredentials
 from user_service.oauth.forms import Form
+from user_service.web.client_credentials import basic_credentials
 from user_service.web.exchange import AnyRequest, exchange_of
 
 
@@ -18,16 +16,4 @@ def credentials_of(request: AnyRequest, form: Form) -> ClientCredentials | None:
         return ClientCredentials(form.get("client_id", ""), form.get("client_secret", ""))
     if "client_secret" in form:
         raise InvalidFields(body="Send credentials by HTTP Basic or in the form, not both.")
-    return _basic(header)
-
-
-def _basic(header: bytes) -> ClientCredentials | None:
-    scheme, _, encoded = header.partition(b" ")
-    try:
-        id, colon, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    if scheme.lower() != b"basic" or not colon:
-        return None
-    # RFC 6749 §2.3.1: both are written as in a form before they are joined.
-    return ClientCredentials(unquote_plus(id), unquote_plus(secret))
+    return basic_credentials(header)

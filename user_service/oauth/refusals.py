@@ -34,7 +34,6 @@ INVALID_GRANT = (WrongCredentials, RefreshTokenRejected)
 INVALID_REQUEST = (InvalidFields, BodyTooLarge)
 # What an error_description may not hold: a sentence may quote what was typed.
 UNSPEAKABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
-BASIC = 'Basic realm="gatepost", charset="UTF-8"'
 
 
 class OAuthError(Struct, frozen=True):
@@ -47,9 +46,7 @@ class OAuthError(Struct, frozen=True):
 def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[OAuthError]:
     note_cause(refusal)
     _, headers = problem(refusal, exchange_of(request))
-    if isinstance(refusal, ClientRejected):
-        headers["www-authenticate"] = BASIC
-    else:
+    if not isinstance(refusal, ClientRejected):
         headers.pop("www-authenticate", None)
     return Response(_error(refusal), status_code=_status(type(refusal)), headers=headers)
 

@@ -30,13 +30,13 @@ from user_service.oauth.introspection import Introspected, Introspection
 from user_service.oauth.refusals import IN_OAUTH_SHAPE, documented
 from user_service.profile.flow import Profile
 from user_service.web import problems
+from user_service.web.client_credentials import CLIENT
 from user_service.web.exchange import AnyRequest, device_of, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 
 LONGEST_TOKEN = 16 * 1024
 FORM = (BodyTooLarge, InvalidFields, Unavailable)
-CLIENT: list[dict[str, list[str]]] = [{"client": []}]
 
 
 class TokenAnswer(Struct, frozen=True):

@@ -20,7 +20,17 @@ SERVED = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-TAGS = ("Registration", "Login", "Sessions", "Recovery", "Profile", "Tokens", "Admin", "Health")
+TAGS = (
+    "Registration",
+    "Login",
+    "Sessions",
+    "Recovery",
+    "Profile",
+    "Tokens",
+    "Clerk",
+    "Admin",
+    "Health",
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -15,7 +15,8 @@ from user_service.audit.audit_store import Actor
 from user_service.errors import InvalidFields, Unavailable
 from user_service.identity.access_tokens import Claims
 from user_service.identity.account_store import Account
-from user_service.identity.callers import account_behind, lock_behind
+from user_service.identity.callers import lock_behind, reader_behind
+from user_service.identity.clerk_tokens import ClerkClaims
 from user_service.identity.names import canonical_username, display_name
 from user_service.storage.postgres import Database
 from user_service.storage.rate_limits import Client, RateLimits
@@ -28,10 +29,11 @@ class Profile:
     reauthentication: Reauthentication
     traces: Traces
 
-    async def read(self, claims: Claims) -> Account:
-        """The account behind a verified token; raises TokenRejected when its session has ended."""
+    async def read(self, claims: Claims | ClerkClaims) -> Account:
+        """The account behind a verified token; raises TokenRejected when its session has ended, or
+        no account stands for Clerk's user."""
         async with self.db.connection() as connection:
-            return await account_behind(connection, claims)
+            return await reader_behind(connection, claims)
 
     async def edit(self, claims: Claims, wish: Edit, client: Client) -> Account:
         """The account with another name or username.

@@ -19,7 +19,7 @@ from user_service.profile.flow import Profile
 from user_service.web.answers import Success, User, UserData
 from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.fields import Name, Password, Username
-from user_service.web.guard import BEARER, claims_of
+from user_service.web.guard import BEARER, claims_of, reader_of
 from user_service.web.injected import Injected
 from user_service.web.problems import EVERY_POST, documented
 
@@ -42,10 +42,12 @@ class ProfileRoutes(Controller):
     @get(
         ["/api/auth/profile", "/v1/me"],
         summary="Read one's own profile",
+        description="With a session token of Clerk's too, where this service is set up for them.",
         responses=documented(TokenRejected, Unavailable),
     )
     async def read(self, request: AnyRequest, profile: Injected[Profile]) -> Success[UserData]:
-        account = await profile.read(claims_of(request))
+        account = await profile.read(await reader_of(request))
+        exchange_of(request).subject = str(account.id)
         return Success(message="This is you.", data=UserData(User.of(account)))
 
     @patch(

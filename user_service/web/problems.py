@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from user_service.errors import (
     BodyTooLarge,
+    ClientRejected,
     InternalError,
     InvalidFields,
     MalformedBody,
@@ -22,6 +23,7 @@ from user_service.errors import (
     Unavailable,
 )
 from user_service.web.answers import FieldError, Problem
+from user_service.web.client_credentials import CHALLENGE
 from user_service.web.exchange import AnyRequest, Exchange, exchange_of
 from user_service.web.field_errors import field_errors
 
@@ -64,7 +66,8 @@ def problem(refusal: Refusal, exchange: Exchange) -> tuple[bytes, dict[str, str]
     if refusal.retry_after is not None:
         headers["retry-after"] = str(refusal.retry_after)
     if refusal.status == 401:
-        headers["www-authenticate"] = "Bearer"
+        by_client = isinstance(refusal, ClientRejected)
+        headers["www-authenticate"] = CHALLENGE if by_client else "Bearer"
     return msgspec.json.encode(body), headers
 
 
