@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_public_key,
+)
 
 import email_service.settings
 from shared.env import Environment, UnsafeSettings
 from user_service.settings import Settings, read_settings, settings_from
+from user_service.settings.clerk import ClerkSettings
 
 KEY = "5f0c1d9be27a4836b1d27c40fae83957"
 OTHER_KEY = "9b2e7d10c4f85a63e1079cd4b82f5a6e"
@@ -352,6 +362,95 @@ def test_a_cost_below_the_standard_stops_the_start_outside_development(
 def test_a_value_that_means_nothing_is_a_problem_by_name(name: str, value: str) -> None:
     (problem,) = _problems(**{name: value})
     assert name in problem
+
+
+# -- Clerk alongside ------------------------------------------------------------------------------
+
+CLERK = {
+    "CLERK_ISSUER": "https://clerk.example.org",
+    "CLERK_JWKS_URL": "https://clerk.example.org/.well-known/jwks.json",
+}
+
+
+def _pem(bits: int) -> str:
+    form = PublicFormat.SubjectPublicKeyInfo
+    public = rsa.generate_private_key(65537, bits).public_key()
+    return public.public_bytes(Encoding.PEM, form).decode()
+
+
+def test_clerk_is_unknown_unless_it_is_set_up() -> None:
+    assert _read().clerk == ClerkSettings()
+
+
+def test_clerks_keys_are_at_an_address_or_there_is_one() -> None:
+    by_address = _read(**CLERK, CLERK_AUTHORIZED_PARTIES="https://a.example, https://b.example")
+    assert by_address.clerk == ClerkSettings(
+        issuer=CLERK["CLERK_ISSUER"],
+        jwks_url=CLERK["CLERK_JWKS_URL"],
+        parties=("https://a.example", "https://b.example"),
+    )
+    pem = _pem(2048)
+    for written in (pem, pem.replace("\n", "\\n")):
+        by_key = _read(CLERK_ISSUER=CLERK["CLERK_ISSUER"], CLERK_JWT_KEY=written).clerk
+        assert by_key.public_key == load_pem_public_key(pem.encode())
+    either = "CLERK_ISSUER needs either CLERK_JWKS_URL or CLERK_JWT_KEY."
+    assert _problems(CLERK_ISSUER=CLERK["CLERK_ISSUER"]) == [either]
+    assert _problems(**CLERK, CLERK_JWT_KEY=pem) == [either]
+    alone = ["CLERK_JWKS_URL and CLERK_JWT_KEY mean nothing without CLERK_ISSUER."]
+    assert _problems(CLERK_JWKS_URL=CLERK["CLERK_JWKS_URL"]) == alone
+    assert _problems(CLERK_JWT_KEY=pem) == alone
+
+
+@pytest.mark.parametrize("name", CLERK)
+@pytest.mark.parametrize("url", ["http://clerk.example.org", "clerk.example.org", "https://:1"])
+def test_clerk_is_asked_by_https_outside_development(name: str, url: str) -> None:
+    assert _problems(**CLERK | {name: url}) == [f"{name} must read https://clerk.example.org…"]
+    if url.startswith("http:"):
+        assert _problems(**CLERK | {name: url}, ENVIRONMENT="development") == []
+
+
+def test_clerks_issuer_is_written_as_its_tokens_write_it() -> None:
+    (problem,) = _problems(**CLERK | {"CLERK_ISSUER": "https://clerk.example.org/"})
+    assert problem == "CLERK_ISSUER ends without a slash: it is compared letter by letter."
+
+
+@pytest.mark.parametrize("kind", ["short", "ec", "private", "garbage", "cut"])
+def test_clerks_key_is_a_public_one_that_rs256_may_be_checked_with(kind: str) -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    curve = ec.generate_private_key(ec.SECP256R1()).public_key()
+    written = {
+        "short": _pem(1024),
+        "ec": curve.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        "private": private.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        ).decode(),
+        "garbage": "pk_live_Y2xlcms",
+        "cut": _pem(2048)[:200],
+    }[kind]
+    problems = _problems(CLERK_ISSUER=CLERK["CLERK_ISSUER"], CLERK_JWT_KEY=written)
+    assert problems[0] == "CLERK_JWT_KEY is no RSA public key in PEM of 2048 bits or more."
+    assert written not in "".join(problems)
+
+
+def test_clerks_webhook_secrets_are_decoded_and_there_may_be_two() -> None:
+    two = f"whsec_{b64encode(b'1' * 24).decode()} , whsec_{b64encode(b'2' * 32).decode()}"
+    assert _read(CLERK_WEBHOOK_SECRETS=two).clerk.webhook_keys == (b"1" * 24, b"2" * 32)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        b64encode(b"1" * 24).decode(),
+        f"whsec_{b64encode(b'1' * 23).decode()}",
+        "whsec_",
+        "whsec_!!!",
+        f"whsec_{b64encode(b'1' * 24).decode()},nothing",
+    ],
+)
+def test_a_webhook_secret_that_clerk_never_gave_out_stops_the_start(secret: str) -> None:
+    assert _problems(CLERK_WEBHOOK_SECRETS=secret) == [
+        "CLERK_WEBHOOK_SECRETS must hold the signing secrets of Clerk's page: whsec_…"
+    ]
 
 
 # -- .env.example --------------------------------------------------------------------------------
