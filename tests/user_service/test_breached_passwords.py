@@ -23,12 +23,12 @@ PADDED = "walnut ferry cobalt"
 FAILURES: dict[Behaviour, str] = {
     "hang": "TimeoutError()",
     "trickle": "TimeoutError()",
-    "garbage": "NoRange('not a range')",
-    "html": "NoRange('not a range')",
-    "packed": "NoRange('not a range')",
-    "huge": "NoRange('too long')",
-    "error": "NoRange('status 429')",
-    "redirect": "NoRange('status 302')",
+    "garbage": "BadPage('not a range')",
+    "html": "BadPage('not a range')",
+    "packed": "BadPage('not a range')",
+    "huge": "BadPage('too long')",
+    "error": "BadPage('status 429')",
+    "redirect": "BadPage('status 302')",
     "close": "ServerDisconnectedError('Server disconnected')",
 }
 # What is promised, and what a busy machine may add to it.

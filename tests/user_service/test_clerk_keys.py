@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,7 @@ async def test_after_a_failure_they_are_read_again_sooner(issuer: ClerkIssuer) -
 def test_only_keys_that_rs256_may_be_checked_with_are_taken() -> None:
     good, plain = ClerkKey.made(), ClerkKey.made(3072)
     bare = {name: plain.jwk[name] for name in ("kty", "kid", "n", "e")}
-    listed = [good.jwk, *unusable_keys(), bare, 1, None, [], "text", {}]
+    listed: list[Any] = [good.jwk, *unusable_keys(), bare, 1, None, [], "text", {}]
     keys = keys_of(json.dumps({"keys": listed}).encode())
     assert {kid: key.public_numbers() for kid, key in keys.items()} == {
         key.kid: key.private.public_key().public_numbers() for key in (good, plain)

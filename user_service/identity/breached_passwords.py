@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from user_service.errors import Unavailable
-from user_service.identity.foreign_pages import UNREADABLE, open_session, read_page
+from user_service.identity.foreign_pages import UNREADABLE, BadPage, open_session, read_page
 from user_service.storage.breaker import Breaker
 
 SECONDS = 0.8
@@ -74,5 +74,5 @@ class BreachedPasswords:
         )
         lines = [LINE.fullmatch(line) for line in body.split()]
         if None in lines:
-            raise ValueError("not a range")
+            raise BadPage("not a range")
         return {line["rest"].upper() for line in lines if line and int(line["count"])}

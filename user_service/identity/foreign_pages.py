@@ -8,8 +8,14 @@ import aiohttp
 
 # An answer that was packed could unpack to any size.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Gatepost"}
+
+
+class BadPage(Exception):
+    """The server answered with something else than what was asked for."""
+
+
 # Whatever `read_page` raises.
-UNREADABLE = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+UNREADABLE = (aiohttp.ClientError, OSError, TimeoutError, BadPage)
 
 
 def open_session(**headers: str) -> aiohttp.ClientSession:
@@ -28,10 +34,10 @@ async def read_page(
         session.get(url, allow_redirects=False) as answer,
     ):
         if answer.status != 200:
-            raise ValueError(f"status {answer.status}")
+            raise BadPage(f"status {answer.status}")
         body = bytearray()
         async for part in answer.content.iter_any():
             body += part
             if len(body) > most_bytes:
-                raise ValueError("too long")
+                raise BadPage("too long")
     return bytes(body)
