@@ -6,10 +6,12 @@ its own in them: a database, a Redis number, a topic prefix.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from dev_stack import parts
@@ -18,6 +20,12 @@ from tests.mailroom import Mailroom
 from tests.service_process import ServiceProcess
 
 PARTS = pytest.StashKey[ExitStack]()
+
+# Every client reads all certificates of the system, 20 ms of CPU, though it speaks plain HTTP. One
+# reading is enough for a process.
+httpx._transports.default.create_ssl_context = functools.cache(  # type: ignore[attr-defined]
+    httpx.create_ssl_context
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

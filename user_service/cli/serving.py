@@ -1,4 +1,4 @@
-"""`serve` and `worker`: the two daemons."""
+"""`serve`: the daemon that answers HTTP."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import resource
 import tempfile
 
 import rich_click as click
-import uvloop
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server as Granian
 
 from shared.log import configure_log
-from user_service import worker
 from user_service.cli.command import settings_or_exit
 
 DRAIN_SECONDS = 10
@@ -49,14 +47,6 @@ def serve() -> None:
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
     ).serve()
-
-
-@click.command("worker")
-def run_worker() -> None:
-    """Produce the outbox's events to Kafka, follow other services' events, sweep, until SIGTERM."""
-    settings = settings_or_exit()
-    configure_log("worker", level=settings.log_level)
-    uvloop.run(worker.run(settings))
 
 
 def _allow_many_connections() -> None:
