@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from html import escape, unescape
 from pathlib import Path
@@ -38,8 +39,12 @@ CODES = [key for key in EMAILS if key[0] == "one-time-code"]
 NOTICES = [key for key in EMAILS if key[1] is None]
 
 
+# Loading all templates costs more than any test of them.
+renderer = functools.cache(Renderer)
+
+
 def render(email: EmailKey, brand: Brand = BRAND, facts: dict[str, str] = FACTS) -> list[str]:
-    mail = Renderer(brand).render(*email, facts)
+    mail = renderer(brand).render(*email, facts)
     return [mail.subject, mail.text, mail.html]
 
 
@@ -187,7 +192,7 @@ def test_facts_are_escaped_and_never_read_as_a_template(email: EmailKey, hostile
 @pytest.mark.parametrize("email", ["../one-time-code", "password-changed", "decoy-message", ""])
 def test_an_email_without_a_template_is_unknown(email: str) -> None:
     with pytest.raises(UnknownEmail):
-        Renderer(BRAND).render(email, "register", FACTS)
+        renderer(BRAND).render(email, "register", FACTS)
 
 
 @pytest.mark.parametrize(
@@ -195,12 +200,12 @@ def test_an_email_without_a_template_is_unknown(email: str) -> None:
 )
 def test_an_email_of_another_purpose_is_unknown(email: EmailKey) -> None:
     with pytest.raises(UnknownEmail):
-        Renderer(BRAND).render(*email, FACTS)
+        renderer(BRAND).render(*email, FACTS)
 
 
 def test_a_missing_fact_is_no_empty_space() -> None:
     with pytest.raises(MissingFact):
-        Renderer(BRAND).render("one-time-code", "register", {"minutes": "10"})
+        renderer(BRAND).render("one-time-code", "register", {"minutes": "10"})
     with pytest.raises(UndefinedError):
         Renderer(BRAND, {("one-time-code", "register"): ("minutes",)})
 
