@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from dev_stack import parts
+from tests import forked
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.service_process import ServiceProcess
@@ -35,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     started = stack.enter_context(parts.disposable())
     os.environ.update(started.variables)
     config.stash[PARTS] = stack
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    forked.close()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,16 @@ from shared.dead_letters.reading import DeadLetter, DeadLetters
 from shared.events import Headers, SendNotice, SendOtp, encode, headers, new_id
 from shared.kafka import KafkaConnection, Producer
 from shared.topics import MAIL, SEND_NOTICE, SEND_OTP
+from tests import forked
+from tests.forked import Forked, Streams
 from tests.service_process import free_port
 
 KEY = "SG.the-right-key"
 OTP_KEYS = "k1:not-guessable-but-only-a-test-00000001"
 START_SECONDS = 20.0
+
+Process = Forked | subprocess.Popen[bytes]
+Start = Callable[[dict[str, str], Path], Process]
 
 
 class Asked(Struct, frozen=True):
@@ -74,13 +80,12 @@ class Worker:
         return sum(float(n) for n in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
     async def stop(self) -> int:
-        if self.process.returncode is None:
-            self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 20)
+        self.process.terminate()
+        return await asyncio.to_thread(self.process.wait, 20)
 
     async def kill(self) -> None:
         self.process.kill()
-        await self.process.wait()
+        await asyncio.to_thread(self.process.wait)
 
 
 @dataclass
@@ -162,21 +167,20 @@ class PostOffice:
     ) -> None:
         await self.producer.produce(self.connection.topic_prefix + topic, key, value, extra)
 
-    @asynccontextmanager
-    async def worker(self, **settings: str) -> AsyncIterator[Worker]:
+    def worker(self, **settings: str) -> AbstractAsyncContextManager[Worker]:
         """A running worker that answers its probe; it is stopped at the end."""
+        return self._running(_forked, settings)
+
+    def executed_worker(self, **settings: str) -> AbstractAsyncContextManager[Worker]:
+        """A worker that is a Python of its own, where it matters how that begins and ends."""
+        return self._running(_executed, settings)
+
+    @asynccontextmanager
+    async def _running(self, start: Start, settings: dict[str, str]) -> AsyncIterator[Worker]:
         port = free_port()
         log_path = self.folder / f"worker-{port}.log"
-        with log_path.open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "email_service",
-                env={**self.variables, "EMAIL_PROBE_PORT": str(port), **settings},
-                stdout=log,
-                stderr=log,
-            )
-        worker = Worker(process, f"http://127.0.0.1:{port}", log_path)
+        variables = {**self.variables, "EMAIL_PROBE_PORT": str(port), **settings}
+        worker = Worker(start(variables, log_path), f"http://127.0.0.1:{port}", log_path)
         try:
             await eventually(lambda: _answers(worker), START_SECONDS)
             yield worker
@@ -185,18 +189,10 @@ class PostOffice:
 
     async def command(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """Exit code, output and errors of `python -m email_service …`."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "email_service",
-            *arguments,
-            env=self.variables | {"COLUMNS": "200"} | settings,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        output, errors = await process.communicate()
-        return process.returncode or 0, output.decode(), errors.decode()
+        variables = self.variables | {"COLUMNS": "200"} | settings
+        command = partial(forked.ran, "email_service", *arguments, variables=variables)
+        done = await asyncio.to_thread(command)
+        return done.returncode, done.stdout, done.stderr
 
     async def dead_letters(self, count: int) -> list[DeadLetter]:
         """The dead letters, as soon as there are `count`."""
@@ -231,8 +227,20 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 10) 
             await asyncio.sleep(0.05)
 
 
+def _executed(variables: dict[str, str], log_path: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "email_service"]
+    with log_path.open("wb") as log:
+        return subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+
+
+def _forked(variables: dict[str, str], log_path: Path) -> Forked:
+    log_path.touch()
+    streams = Streams(Path(os.devnull), log_path, log_path)
+    return Forked.started("email_service", [], variables, streams)
+
+
 async def _answers(worker: Worker) -> bool:
-    if worker.process.returncode is not None:
+    if worker.process.poll() is not None:
         raise AssertionError(f"the worker did not start:\n{worker.log}")
     try:
         status, _ = await worker.get("/health/live")

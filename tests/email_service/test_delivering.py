@@ -100,7 +100,7 @@ async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) 
     async with office.worker() as worker:
         letters = await office.dead_letters(9)
         await office.mail_to("fine@example.org")
-        assert worker.process.returncode is None
+        assert worker.process.poll() is None
         assert await worker.metric("gatepost_mails_dead_total") == 9
 
     assert {letter.end.reason for letter in letters} == {"malformed"}

@@ -178,7 +178,7 @@ async def test_poison_among_notices_stops_nobody(office: PostOffice) -> None:
     async with office.worker() as worker:
         letters = await office.dead_letters(4)
         await office.mail_to("fine@example.org")
-        assert worker.process.returncode is None
+        assert worker.process.poll() is None
 
     assert sorted(letter.end.reason for letter in letters) == ["failed"] + 3 * ["malformed"]
 

@@ -22,7 +22,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_leaves_what_waits(
     # Ids that fall on two partitions: on one, the stuck mail would hold the commit back.
     await office.ask("stuck@example.org", challenge_id="stuck")
 
-    async with office.worker() as worker:
+    async with office.executed_worker() as worker:
         await eventually(lambda: _requested(office, 4))
         await office.ask("slow@example.org", challenge_id="slow")
         await asyncio.sleep(0.5)
@@ -33,7 +33,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_leaves_what_waits(
         assert office.sendgrid.mailbox.count("slow@example.org") == 1
 
     office.sendgrid.faults.remove(stuck)
-    async with office.worker() as worker:
+    async with office.executed_worker() as worker:
         await office.mail_to("stuck@example.org")
         await worker.shows("gatepost_mails_delivered_total", 1)
         # What was finished during the stop is committed, and does not come again.
@@ -47,13 +47,13 @@ async def test_a_killed_worker_loses_nothing_and_doubles_what_was_in_flight_at_m
     office.sendgrid.faults.add(Fault(delay_ms=50))
     asked = await office.ask_many([f"person{n}@example.org" for n in range(300)])
 
-    async with office.worker(EMAIL_CONCURRENCY="10") as worker:
+    async with office.executed_worker(EMAIL_CONCURRENCY="10") as worker:
         await eventually(lambda: _accepted(office, 100))
         await worker.kill()
     assert office.sendgrid.mailbox.count() < 300
 
     # The broker notices the death when the session of the killed member ends.
-    async with office.worker(EMAIL_CONCURRENCY="10"):
+    async with office.executed_worker(EMAIL_CONCURRENCY="10"):
         await eventually(lambda: _all_arrived(office, 300), 30)
 
     assert office.sendgrid.mailbox.doubled <= 10
@@ -68,7 +68,7 @@ async def test_brokers_that_hang_make_it_unready_and_cannot_hold_a_stop(
     office, kafka = office_with_own_kafka
     await office.ask("before@example.org")
 
-    async with office.worker() as worker:
+    async with office.executed_worker() as worker:
         await office.mail_to("before@example.org")
         assert (await worker.get("/health/ready"))[0] == 200
         kafka.freeze()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from base64 import b64encode
 from dataclasses import dataclass
 from secrets import token_hex
 
 import httpx
 
+from tests import forked
 from tests.corner import Corner
 from tests.service_process import ServiceProcess
 
@@ -39,13 +39,7 @@ class OtherService:
 
 def command(corner: Corner, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`python -m user_service …` in this corner."""
-    return subprocess.run(
-        [sys.executable, "-m", "user_service", *arguments],
-        env=corner.variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return forked.ran("user_service", *arguments, variables=corner.variables)
 
 
 def registered(corner: Corner, service: ServiceProcess) -> OtherService:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ import asyncpg
 import httpx
 import jwt
 
+from tests import forked
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, log_in, member
@@ -63,12 +62,7 @@ def database(corner: Corner, template: str = "template0") -> Iterator[Corner]:
 def inhabited(corner: Corner, mailroom: Mailroom) -> Iterator[tuple[str, Person]]:
     """A database with its first key and one account: its name, and whose account it is."""
     with database(corner) as home:
-        subprocess.run(
-            [sys.executable, "-m", "user_service", "migrate"],
-            env=home.variables,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        forked.ran("user_service", "migrate", variables=home.variables).check_returncode()
         with ServiceProcess.started(home.variables) as service:
             person = asyncio.run(member(service, mailroom))
         yield urlsplit(home.database_url).path[1:], person
@@ -113,13 +107,8 @@ class Installation:
 
     def run(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         """What a command ends with."""
-        done = subprocess.run(
-            [sys.executable, "-m", "user_service", *arguments],
-            env=self.corner.variables | settings,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
+        variables = self.corner.variables | settings
+        done = forked.ran("user_service", *arguments, variables=variables)
         assert "Traceback" not in done.stdout + done.stderr
         return done.returncode, done.stdout, done.stderr
 

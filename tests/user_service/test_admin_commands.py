@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 import subprocess
-import sys
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from tests import forked
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import log_in, outcome
@@ -23,14 +23,8 @@ pytestmark = pytest.mark.anyio
 def command(
     corner: Corner, *words: str, typed: str = "", **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "user_service", "admin", *words],
-        env=corner.variables | settings,
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    variables = corner.variables | settings
+    return forked.ran("user_service", "admin", *words, variables=variables, typed=typed)
 
 
 def answer(corner: Corner, *words: str) -> Any:

@@ -21,6 +21,7 @@ import pytest
 from shared.events import SendNotice, UserLoggedIn, UserRegistered
 from shared.kafka.reading import records_so_far
 from shared.topics import LIFECYCLE, MAIL
+from tests import forked
 from tests.corner import Corner
 from tests.user_service.accounts import opened, settled
 from tests.user_service.neighbour import STRANGER, Decisions, Neighbour, headers
@@ -31,14 +32,8 @@ NAMES = [topic.name for topic in (*MAIL, *LIFECYCLE)]
 
 
 def command(corner: Corner, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "user_service", "events", *arguments],
-        env=corner.variables | {"COLUMNS": "200"} | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    variables = corner.variables | {"COLUMNS": "200"} | settings
+    return forked.ran("user_service", "events", *arguments, variables=variables)
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
@@ -14,6 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
+from tests import forked
 from tests.corner import Corner
 from tests.service_process import ServiceProcess
 
@@ -36,14 +35,10 @@ def empty(corner: Corner) -> Iterator[dict[str, str]]:
     asyncio.run(_run(os.environ["DATABASE_URL"], f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def _migrate(variables: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "user_service", "migrate"],
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def _migrate(variables: dict[str, str]) -> tuple[int, str]:
+    """How it ended: its code, its output and its errors."""
+    done = forked.ran("user_service", "migrate", variables=variables)
+    return done.returncode, done.stdout + done.stderr
 
 
 async def _all_at_once(variables: dict[str, str], many: int) -> list[tuple[int, str]]:
@@ -52,7 +47,7 @@ async def _all_at_once(variables: dict[str, str], many: int) -> list[tuple[int, 
     transaction = holder.transaction()
     await transaction.start()
     await holder.execute("CREATE TABLE applied_migrations (number integer)")
-    processes = [_migrate(variables) for _ in range(many)]
+    migrating = [asyncio.create_task(asyncio.to_thread(_migrate, variables)) for _ in range(many)]
     waiting = """
         SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -62,17 +57,12 @@ async def _all_at_once(variables: dict[str, str], many: int) -> list[tuple[int, 
             await asyncio.sleep(0.05)
     await transaction.rollback()
     await holder.close()
-    return [await asyncio.to_thread(_ended, process) for process in processes]
+    return await asyncio.gather(*migrating)
 
 
 async def _count(url: str, query: str) -> int:
     count: int = (await _run(url, query))[0][0]
     return count
-
-
-def _ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=60)
-    return process.returncode, output
 
 
 def test_several_instances_may_migrate_at_once(empty: dict[str, str]) -> None:
@@ -89,7 +79,7 @@ def test_several_instances_may_migrate_at_once(empty: dict[str, str]) -> None:
     assert together.count("made signing key") == 1
     keys = asyncio.run(_run(empty["DATABASE_URL"], "SELECT FROM signing_keys"))
     assert len(keys) == 1
-    code, output = _ended(_migrate(prefixed))
+    code, output = _migrate(prefixed)
     assert code == 0
     assert "applied" not in output
     assert "made" not in output
@@ -99,10 +89,10 @@ def test_several_instances_may_migrate_at_once(empty: dict[str, str]) -> None:
 def test_a_migration_that_was_changed_after_it_had_been_applied_is_refused(
     empty: dict[str, str],
 ) -> None:
-    assert _ended(_migrate(empty))[0] == 0
+    assert _migrate(empty)[0] == 0
     changed = "UPDATE applied_migrations SET checksum = 'another' WHERE number = 1 RETURNING name"
     ((name,),) = asyncio.run(_run(empty["DATABASE_URL"], changed))
-    code, output = _ended(_migrate(empty))
+    code, output = _migrate(empty)
     assert code == 1
     assert f"{name} was changed" in output
     assert "Traceback" not in output
@@ -117,18 +107,18 @@ def test_a_service_without_migrations_is_not_ready_and_becomes_so(empty: dict[st
         body = {"email": "ann@example.org", "password": "x"}
         login = httpx.post(f"{service.url}/api/auth/login", json=body)
         assert login.status_code == 503
-        assert _ended(_migrate(empty))[0] == 0
+        assert _migrate(empty)[0] == 0
         service._wait("/health/ready")
 
 
 def test_migrating_where_nothing_answers_says_so_in_a_sentence(empty: dict[str, str]) -> None:
     nowhere = empty | {"DATABASE_URL": "postgresql://postgres@127.0.0.1:1/nowhere"}
-    code, output = _ended(_migrate(nowhere))
+    code, output = _migrate(nowhere)
     assert code == 1
     assert "Error" in output
     assert "Traceback" not in output
 
 
 def test_a_new_database_holds_no_account(empty: dict[str, str]) -> None:
-    assert _ended(_migrate(empty))[0] == 0
+    assert _migrate(empty)[0] == 0
     assert asyncio.run(_run(empty["DATABASE_URL"], "SELECT FROM accounts")) == []
