@@ -31,6 +31,7 @@ class Watched:
     async def opened(cls, browser: Browser) -> AsyncIterator[Watched]:
         """A page that shares nothing with others of the browser."""
         context = await browser.new_context()
+        context.set_default_timeout(10_000)
         yield cls(await context.new_page())
         await context.close()
 

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Request, Route
+from playwright.async_api import Browser, Locator, Page
 
 from tests.browser import Watched, chromium
+from tests.clerk_issuer import ClerkIssuer
 from tests.clients.example_site import ExampleSite, build
+from tests.clients.tabs import RefreshTokens, share_a_store
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, member, wrong
 from tests.service_process import ServiceProcess
 from tests.system.stack import Stack
+from tests.user_service.clerk import SECRET, Clerk, ClerkUser
 
 pytestmark = pytest.mark.anyio
 
 STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
-# A store that all tabs share, and a client of it: what the README advises against, but allows.
-SHARED_CLIENT = """async (baseUrl) => {
-    const { GatepostClient } = await import("/lib/client/index.js");
-    const set = (what, value) =>
-        value === null ? localStorage.removeItem(what) : localStorage.setItem(what, value);
-    const store = { get: (what) => localStorage.getItem(what), set };
-    window.client = new GatepostClient({ baseUrl, store });
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +37,32 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Exampl
 
 
 @pytest.fixture(scope="module")
+def issuer() -> Iterator[ClerkIssuer]:
+    with ClerkIssuer.started() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
 async def stack(
-    corner: Corner, site: ExampleSite, tmp_path_factory: pytest.TempPathFactory
+    corner: Corner,
+    site: ExampleSite,
+    issuer: ClerkIssuer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Stack]:
-    """Everything, with a service that the example's origin may call."""
-    with ServiceProcess.started(corner.variables, CORS_ORIGINS=site.url) as service:
+    """Everything, with a service that the example's origin may call, and a Clerk beside it."""
+    known = corner.variables | issuer.settings | {"CLERK_WEBHOOK_SECRETS": SECRET}
+    with ServiceProcess.started(known, CORS_ORIGINS=site.url) as service:
         site.settings["gatepost"] = f"http://localhost:{service.port}"
+        site.settings["clerk"] = issuer.url.replace("127.0.0.1", "localhost")
         logs = tmp_path_factory.mktemp("logs")
-        async with Stack.started(corner, service, logs) as stack:
+        async with Stack.started(replace(corner, variables=known), service, logs) as stack:
             yield stack
+
+
+@pytest.fixture(scope="module")
+async def clerk(stack: Stack) -> AsyncIterator[Clerk]:
+    with httpx.Client(base_url=stack.service.url, timeout=10) as client:
+        yield Clerk(client)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +191,7 @@ async def test_two_tabs_of_one_store_never_spend_the_same_refresh_token(
     second = await first.context.new_page()
     for page in (first, second):
         await page.goto(f"{site.url}/blank")
-        await page.evaluate(SHARED_CLIENT, site.settings["gatepost"])
+        await share_a_store(page, site.settings["gatepost"])
     await first.evaluate("(ann) => client.login(ann)", person.credentials())
 
     spent = RefreshTokens.watched(first.context)
@@ -190,30 +203,33 @@ async def test_two_tabs_of_one_store_never_spend_the_same_refresh_token(
         assert (await tab.evaluate("client.profile()"))["email"] == person.email
 
 
-@dataclass
-class RefreshTokens:
-    """What the pages of a browser have presented, in order."""
+async def test_a_clerk_frontend_reads_its_backend_user_with_the_token_it_already_has(
+    site: ExampleSite, corner: Corner, clerk: Clerk, watched: Watched
+) -> None:
+    """Right after the sign-up too, when the webhook is still on its way."""
+    here, new, page = ClerkUser(), ClerkUser(), watched.page
+    await asyncio.to_thread(clerk.create, here)
+    await account_of(corner, here)
+    await page.goto(f"{site.url}/clerk.html")
+    async with page.expect_response("**/v1/me") as early:
+        await send(page, "Sign in at Clerk", Clerk_user_id=new.id)
+    assert (await early.value).status == 401
+    assert await page.get_by_role("alert").count() == 0
+    await asyncio.to_thread(clerk.create, new)
+    await profile(page).get_by_text(str(new.email)).wait_for()
 
-    presented: list[str] = field(default_factory=list)
-    met: asyncio.Event = field(default_factory=asyncio.Event)
+    await page.get_by_role("button", name="Sign out").click()
+    await send(page, "Sign in at Clerk", Clerk_user_id=here.id)
+    await profile(page).get_by_text(str(here.email)).wait_for()
+    assert await page.get_by_text(str(new.email)).count() == 0
+    assert [error for error in watched.errors if "401 (Unauthorized)" not in error] == []
+    assert watched.hosts == {"localhost"}
+    assert json.loads(await page.evaluate(STORED)) == [{}, {}, ""]
 
-    @classmethod
-    def watched(cls, context: BrowserContext) -> RefreshTokens:
-        tokens = cls()
-        context.on("request", tokens._note)
-        return tokens
 
-    def _note(self, request: Request) -> None:
-        if request.method == "POST" and request.url.endswith("/api/auth/refresh"):
-            self.presented.append(json.loads(request.post_data or "")["refresh_token"])
-
-    async def let_two_meet(self, route: Route) -> None:
-        """Hold a refresh for a moment, in which another tab could begin its own."""
-        if len(self.presented) > 1:
-            self.met.set()
-        try:
-            async with asyncio.timeout(0.5):
-                await self.met.wait()
-        except TimeoutError:
-            self.met.set()
-        await route.continue_()
+async def account_of(corner: Corner, user: ClerkUser) -> None:
+    """Wait until the worker, which may just have begun, has made it."""
+    query = "SELECT FROM clerk_users WHERE id = $1 AND account_id IS NOT NULL"
+    async with asyncio.timeout(40):
+        while not await corner.fetch(query, user.id):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
