@@ -25,6 +25,7 @@ from tests.user_service.clerk import SECRET, Clerk, ClerkUser
 
 pytestmark = pytest.mark.anyio
 
+LOCKS = "navigator.locks.query().then(({held}) => held.length)"
 STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
 
 
@@ -182,6 +183,20 @@ async def test_a_duplicated_tab_starts_logged_out_and_leaves_the_first_alone(
     await copy.reload()
     await copy.get_by_role("form", name="Log in").wait_for()
     assert len(spent.presented) == 1
+
+
+async def test_a_page_in_the_back_forward_cache_holds_no_lock(
+    site: ExampleSite, stack: Stack, watched: Watched
+) -> None:
+    """Or browsers would not keep it there; when it comes back, its tab is its own again."""
+    page = watched.page
+    await page.goto(site.url)
+    await page.get_by_role("form", name="Log in").wait_for()
+    assert await page.evaluate(LOCKS) == 1
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    assert await page.evaluate(LOCKS) == 0
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    assert await page.evaluate(LOCKS) == 1
 
 
 async def test_two_tabs_of_one_store_never_spend_the_same_refresh_token(

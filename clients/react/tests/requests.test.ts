@@ -45,6 +45,8 @@ describe("a refusal", () => {
   test.each([
     ["a proxy's page", { status: 502, headers: { "content-type": "text/html" } }, 502],
     ["a problem of another kind", { status: 400, body: { title: "No" } }, 400],
+    ["a problem that is no sentence", { status: 400, body: { code: "no", detail: 17 } }, 400],
+    ["a problem without a list", { status: 400, body: { code: "", detail: "", errors: 1 } }, 400],
     ["a success of another service", { status: 200, body: { ok: true } }, 200],
   ])("of %s is called unexpected", async (_what, answer, status) => {
     service.rule = () => answer;

@@ -81,6 +81,15 @@ test("it is busy while it works", async () => {
   await waitFor(() => expect(result.current.busy).toBe(false));
 });
 
+test("a fault that is no refusal rejects, and leaves nobody busy", async () => {
+  const { result } = await known();
+  const { login } = client;
+  client.login = () => Promise.reject(new TypeError("a bug"));
+  await act(() => expect(result.current.login(ANN)).rejects.toThrow("a bug"));
+  expect(result.current).toMatchObject({ busy: false, error: null });
+  client.login = login;
+});
+
 test("a session is restored by one request, however many components ask, also in StrictMode", async () => {
   const store = memoryStore();
   await new GatepostClient({ baseUrl: service.url, store }).login(ANN);

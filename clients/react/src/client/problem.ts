@@ -16,7 +16,7 @@ export async function refusalOf(answer: Response): Promise<GatepostError> {
     status: answer.status,
     code: problem.code,
     detail: problem.detail,
-    fields: Object.fromEntries((problem.errors ?? []).map((each) => [each.field, each.detail])),
+    fields: Object.fromEntries(problem.errors?.map((each) => [each.field, each.detail]) ?? []),
     retryAfter,
     requestId: problem.request_id ?? null,
   });
@@ -36,7 +36,8 @@ async function problemIn(answer: Response): Promise<Problem | null> {
 
 function isProblem(body: unknown): body is Problem {
   if (typeof body !== "object" || body === null) return false;
-  return "code" in body && typeof body.code === "string" && "detail" in body;
+  const { code, detail, errors = [] } = body as Record<string, unknown>;
+  return typeof code === "string" && typeof detail === "string" && Array.isArray(errors);
 }
 
 function secondsOf(header: string | null): number | null {

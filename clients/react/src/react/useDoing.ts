@@ -21,19 +21,16 @@ export function useDoing(): Doing {
   const [{ underWay, refusal }, change] = useState<Doings>({ underWay: 0, refusal: null });
   const run = useCallback(async (work: () => Promise<unknown>) => {
     change((now) => ({ underWay: now.underWay + 1, refusal: null }));
-    const refusal = await refusalOf(work);
-    change((now) => ({ underWay: now.underWay - 1, refusal: refusal ?? now.refusal }));
-    return refusal === null;
+    let refused: GatepostError | null = null;
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof GatepostError)) throw error;
+      refused = error;
+    } finally {
+      change((now) => ({ underWay: now.underWay - 1, refusal: refused ?? now.refusal }));
+    }
+    return refused === null;
   }, []);
   return { busy: underWay > 0, refusal, run };
-}
-
-async function refusalOf(work: () => Promise<unknown>): Promise<GatepostError | null> {
-  try {
-    await work();
-    return null;
-  } catch (error) {
-    if (error instanceof GatepostError) return error;
-    throw error;
-  }
 }

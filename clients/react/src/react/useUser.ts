@@ -5,7 +5,7 @@ import { type State, UNKNOWN } from "../client/state.js";
 import { useClient } from "./GatepostProvider.js";
 import { type Doing, useDoing } from "./useDoing.js";
 
-/** Each resolves to whether it was done; if not, `error` tells why. None of them ever rejects. */
+/** Each resolves to whether it was done; if not, `error` tells why. A refusal never rejects. */
 export interface Verbs {
   register: (person: Person) => Promise<boolean>;
   resend: () => Promise<boolean>;
