@@ -95,12 +95,20 @@ describe("an access token", () => {
     expect(refreshed()).toEqual(["refresh-1"]);
   });
 
-  test("is not sent for somebody else, whom another tab has logged in", async () => {
+  test.each([
+    ["refused", () => service.expireAccess()],
+    ["about to expire", () => vi.advanceTimersByTime(880_000)],
+  ])("that is %s is not replaced by that of somebody else", async (_how, age) => {
+    vi.useFakeTimers({ toFake: ["Date"] });
     await client.login(ANN);
     await new GatepostClient({ baseUrl: service.url, store }).login(BOB);
-    service.expireAccess();
-    await expect(client.logout()).resolves.toBeUndefined();
-    expect(service.seen("/api/auth/logout")).toHaveLength(1);
+    age();
+    await expect(client.profile()).rejects.toMatchObject({ code: "somebody_else" });
+    const asking = service.seen("/api/auth/profile").map(({ headers }) => headers.authorization);
+    expect(asking).not.toContain("Bearer access-3"); // Bob's, in this tab
+    expect(client.state().user?.name).toBe("bob");
+    expect((await client.profile()).name).toBe("bob");
+    vi.useRealTimers();
   });
 });
 

@@ -53,6 +53,11 @@ export function notLoggedIn(): GatepostError {
   return new GatepostError({ status: 401, code: "not_logged_in", detail: "Log in first." });
 }
 
+export function somebodyElse(): GatepostError {
+  const detail = "Somebody else has logged in meanwhile. Nothing was done.";
+  return new GatepostError({ status: 409, code: "somebody_else", detail });
+}
+
 export function nothingBegun(what: "registration" | "recovery"): GatepostError {
   const detail = `There is no ${what} under way. Begin again, and a new code is mailed.`;
   return new GatepostError({ status: 410, code: `no_${what}`, detail });

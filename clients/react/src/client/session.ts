@@ -1,5 +1,5 @@
 import type { Tokens, User } from "./answers.js";
-import { hasStatus, mayPass, notLoggedIn } from "./error.js";
+import { hasStatus, mayPass, notLoggedIn, somebodyElse } from "./error.js";
 import type { Call, Http } from "./http.js";
 import { oneTabAtATime } from "./locks.js";
 import { pause } from "./pause.js";
@@ -60,16 +60,14 @@ export class Session {
 
   /** A request as the person who is logged in, repeated once if the service wants a newer token. */
   async call<T>(call: Call): Promise<T> {
-    const access = await this.#fresh();
-    if (access === null) throw notLoggedIn();
+    const access = sameAs(this.#access, await this.#fresh());
     try {
       return await this.#http.call<T>({ ...call, token: access.token });
     } catch (error) {
       if (!hasStatus(error, 401)) throw error;
       const newer = this.#access === access ? await this.#renewed() : this.#access;
-      // Another tab may have logged somebody else in, who must not do what this person asked for.
-      if (newer?.user.id !== access.user.id) throw error;
-      return this.#http.call<T>({ ...call, token: newer.token });
+      if (newer === null) throw error;
+      return this.#http.call<T>({ ...call, token: sameAs(access, newer).token });
     }
   }
 
@@ -119,6 +117,13 @@ export class Session {
     this.#onUser(access?.user ?? null);
     return access;
   }
+}
+
+/** Another tab may have logged somebody else in, who must not do what this person asked for. */
+function sameAs(before: Access | null, now: Access | null): Access {
+  if (now === null) throw notLoggedIn();
+  if (before !== null && before.user.id !== now.user.id) throw somebodyElse();
+  return now;
 }
 
 function accessOf({ token, user, expires_in }: Tokens, askedAt: number): Access {
