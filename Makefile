@@ -1,6 +1,6 @@
 # The commands of this repository: `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean test check format lock bench up down native
+.PHONY: help run demo clean test check clients format lock bench up down native
 
 PYTHON ?= python3
 N ?= 1000
@@ -39,6 +39,9 @@ check: .venv/installed ## the gate: format, lint, types, imports, tests with cov
 	.venv/bin/mypy
 	.venv/bin/lint-imports --config .importlinter --no-logo
 	.venv/bin/pytest $(PARALLEL) --cov --cov-report=term --cov-fail-under=90
+
+clients: ## check and build clients/react: Node 20.19 or newer with npm
+	@cd clients/react && npm ci --no-audit --no-fund && npm run check
 
 format: .venv/installed ## format the code and mend what the linter can mend
 	@.venv/bin/ruff check --fix-only -q .
