@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,15 @@ class ServiceProcess:
         if self.process.poll() is None:
             os.kill(self.process.pid, signum)
         return self.process.wait(timeout=20)
+
+
+def logged(service: ServiceProcess, *subjects: str) -> Callable[[], Awaitable[bool]]:
+    """Asks whether the log knows of requests about all of them; it is written after the answer."""
+
+    async def asked() -> bool:
+        return set(subjects) <= {line.get("subject") for line in service.lines}
+
+    return asked
 
 
 def free_port() -> int:

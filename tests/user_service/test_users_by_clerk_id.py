@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from uuid import UUID
 
 import httpx
 import pytest
 
 from tests.corner import Corner
+from tests.faults.house import until
 from tests.mailroom import Mailroom
-from tests.service_process import ServiceProcess
-from tests.user_service.accounts import link
+from tests.service_process import ServiceProcess, logged
+from tests.user_service.accounts import link, settled
 from tests.user_service.admins import Account, account, admin, audited
 from tests.user_service.services import OtherService, registered
 
@@ -72,14 +74,15 @@ def test_services_and_administrators_read_the_same(
     assert _ask(service, clerk_id, billing.basic.replace("Basic", "bASIC")).status_code == 200
 
 
-def test_a_disabled_account_is_shown_as_one(
-    service: ServiceProcess, corner: Corner, billing: OtherService, mailroom: Mailroom
+def test_a_disabled_account_is_shown_as_one_and_the_log_tells_whose_was_asked_for(
+    service: ServiceProcess, corner: Corner, billing: OtherService
 ) -> None:
-    other = asyncio.run(account(service, mailroom))
-    clerk_id = link(corner, other.id)
-    corner.rows("UPDATE accounts SET status = 'disabled' WHERE id = $1::uuid", other.id)
+    (other,) = asyncio.run(settled(corner, 1))
+    clerk_id = link(corner, other)
+    corner.rows("UPDATE accounts SET status = 'disabled' WHERE id = $1", UUID(other))
     answer = _ask(service, clerk_id, billing.basic)
     assert answer.json()["data"]["user"]["status"] == "disabled"
+    asyncio.run(until(logged(service, other)))
 
 
 def test_a_clerk_user_without_an_account_is_nobody(

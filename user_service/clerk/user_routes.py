@@ -79,5 +79,7 @@ async def _find(request: AnyRequest, clerk_id: str, clerk_users: ClerkUsers) -> 
     exchange = exchange_of(request)
     header = exchange.headers.get(b"authorization", b"")
     if header[: len(SCHEME)].lower() == SCHEME:
-        return await clerk_users.for_service(basic_credentials(header), clerk_id)
+        linked = await clerk_users.for_service(basic_credentials(header), clerk_id)
+        exchange.subject = str(linked.account.id)
+        return linked
     return await clerk_users.for_admin(claims_of(request), clerk_id, exchange.client)
