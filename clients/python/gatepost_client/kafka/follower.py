@@ -1,0 +1,181 @@
+"""Following the topics from outside of any group, and knowing how far.
+
+Two threads: one reads, one asks where the topics end. What was known at the moment of the oldest
+question whose answer has been read up to is known for sure, whatever hangs since.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from time import monotonic
+from typing import cast
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from gatepost_client.kafka.records import Headers, Malformed, Reader, Record
+from gatepost_client.kafka.watermarks import Config, Ends, Partition, Watermarks
+from gatepost_client.revocations import MARGIN_SECONDS, Revocations
+
+POLL_SECONDS = 0.05
+BATCH = 500
+ASK_SECONDS = 0.4
+ANSWER_SECONDS = 2.0
+AGAIN_SECONDS = 1.0
+FORGET_SECONDS = 60.0
+FAREWELL_SECONDS = 3.0
+END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
+
+log = logging.getLogger("gatepost_client")
+
+
+class Follower:
+    """Writes into `revocations`; `longest` is for how many seconds back it begins to read."""
+
+    def __init__(
+        self,
+        config: Config,
+        reader: Reader,
+        revocations: Revocations,
+        longest: float,
+        most_behind: float,
+    ) -> None:
+        self._config = config
+        self._reader = reader
+        self._revocations = revocations
+        self._longest = longest
+        self._most_behind = most_behind
+        self._watermarks = Watermarks(config, reader.topics, ASK_SECONDS)
+        self._positions: dict[Partition, int] = {}
+        self._known_at: float | None = None
+        self._forget_at = 0.0
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def fresh(self) -> bool:
+        """Whether everything that was on Kafka `most_behind` seconds ago is known."""
+        return self._known_at is not None and monotonic() - self._known_at < self._most_behind
+
+    def start(self) -> None:
+        """Begin; brokers that do not answer are waited for in the background."""
+        self._stopping.clear()
+        asking = threading.Thread(
+            target=self._watermarks.keep_asking, args=(self._stopping,), daemon=True
+        )
+        reading = threading.Thread(target=self._keep_following, daemon=True)
+        self._threads = [asking, reading]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Brokers that hang are not waited for longer than a few seconds."""
+        self._stopping.set()
+        deadline = monotonic() + FAREWELL_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+        self._known_at = None
+
+    # -- in the reading thread ---------------------------------------------------------------------
+
+    def _keep_following(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+            # Whatever it is: nothing new is known until it works again, and then all of it.
+            except Exception:
+                log.exception("events could not be followed; beginning again")
+                self._stopping.wait(AGAIN_SECONDS)
+
+    def _follow(self) -> None:
+        client = confluent_kafka.Consumer(
+            {
+                **self._config,
+                # Never joined, and nothing is ever committed to it.
+                "group.id": "gatepost-client",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                # Tells how far was read where a topic ends in a transaction's marker.
+                "enable.partition.eof": True,
+            }
+        )
+        self._positions = {}
+        try:
+            while not self._stopping.is_set():
+                for message in _messages(client):
+                    self._take(message)
+                self._compare(client)
+                self._tidy_up()
+        finally:
+            client.close()
+
+    def _take(self, message: Message) -> None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        error = message.error()
+        if topic is None or partition is None or offset is None:
+            log.warning("Kafka: %s", error)
+        elif error is None:
+            self._apply(message, topic)
+            self._positions[topic, partition] = offset + 1
+        elif error.code() == END_OF_PARTITION:
+            self._positions[topic, partition] = offset
+        else:
+            log.warning("Kafka: %s", error)
+
+    def _apply(self, message: Message, topic: str) -> None:
+        value, (_, stamp) = message.value(), message.timestamp()
+        text = value.encode() if isinstance(value, str) else value
+        record = Record(topic, cast("Headers", message.headers() or []), text, stamp / 1000)
+        try:
+            self._reader.apply(record, self._revocations)
+        except Malformed as reason:
+            where = f"{topic}[{message.partition()}]@{message.offset()}"
+            log.warning("an event is passed over: %s at %s", reason, where)
+
+    def _compare(self, client: confluent_kafka.Consumer) -> None:
+        """Note up to which moment everything is known."""
+        waiting = self._watermarks.waiting
+        while waiting:
+            ends = waiting[0]
+            if ends.offsets.keys() - self._positions.keys():
+                self._begin(client, ends)
+            if any(self._positions[at] < end for at, end in ends.offsets.items()):
+                return
+            self._known_at = ends.asked_at
+            waiting.popleft()
+
+    def _begin(self, client: confluent_kafka.Consumer, ends: Ends) -> None:
+        """Read partitions that are new to us from where a living token's end could stand."""
+        since = int((time.time() - self._longest - MARGIN_SECONDS) * 1000)
+        new = ends.offsets.keys() - self._positions.keys()
+        starts = client.offsets_for_times(
+            [TopicPartition(*partition, since) for partition in new], ANSWER_SECONDS
+        )
+        for start in starts:
+            if start.error is not None:
+                raise KafkaException(start.error)
+        positions = self._positions | {
+            (start.topic, start.partition): (
+                # Nothing is that young: from the end as it was asked for before, or one slips by.
+                start.offset if start.offset >= 0 else ends.offsets[start.topic, start.partition]
+            )
+            for start in starts
+        }
+        client.assign([TopicPartition(*partition, at) for partition, at in positions.items()])
+        self._positions = positions
+
+    def _tidy_up(self) -> None:
+        if monotonic() >= self._forget_at:
+            self._forget_at = monotonic() + FORGET_SECONDS
+            self._revocations.forget()
+
+
+def _messages(client: confluent_kafka.Consumer) -> Iterator[Message]:
+    """Whatever has come, waited for by a poll: `consume` would wait until there are many."""
+    first = client.poll(POLL_SECONDS)
+    if first is not None:
+        yield first
+        yield from client.consume(BATCH - 1, 0)
