@@ -13,6 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gatepost_client import Gatepost, keys
+from tests.clients.python.event_stream import EventStream
 from tests.clients.python.stand_in_issuer import StandIn, saying, silent
 from tests.clients.python.verdicts import becomes, verdict
 
@@ -85,8 +86,10 @@ async def test_another_key_under_the_same_kid_stops_the_first(
         await becomes("rejected", gatepost, first, within=3)
 
 
-async def redirected(_: web.Request) -> web.StreamResponse:
-    raise web.HTTPFound("/.well-known/elsewhere.json")
+async def redirected(request: web.Request) -> web.StreamResponse:
+    if request.query_string:
+        return web.json_response({"keys": []})
+    raise web.HTTPFound("/.well-known/jwks.json?elsewhere")
 
 
 NO_KEY_SETS = {
@@ -155,11 +158,11 @@ async def test_before_the_keys_are_known_nothing_is_accepted_and_afterwards_it_i
 
 
 async def test_keys_that_could_not_be_read_for_an_hour_are_not_known_to_count(
-    issuer: StandIn, monkeypatch: pytest.MonkeyPatch
+    issuer: StandIn, stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever stole a key and can keep us from the service must not use it for ever."""
-    async with trusting(issuer) as trusts:
-        moved = time.monotonic() + keys.KNOWN_SECONDS
-        assert trusts._keys.current
+    async with Gatepost(issuer.url, kafka=stream.kafka) as gatepost:
+        token, moved = issuer.token(), time.monotonic() + keys.KNOWN_SECONDS
+        assert await verdict(gatepost, token) == "accepted"
         monkeypatch.setattr(keys, "monotonic", lambda: moved)
-        assert not trusts._keys.current
+        assert await verdict(gatepost, token) == "unavailable"

@@ -130,8 +130,10 @@ async def test_a_socket_is_closed_within_a_second_of_its_sessions_end(
         assert gatepost._watches == set()
 
 
-async def test_a_socket_is_closed_when_its_token_expires(issuer: StandIn) -> None:
-    async with Gatepost(issuer.url, when_unknown="trust") as gatepost:
+async def test_a_socket_is_closed_when_its_token_expires(
+    issuer: StandIn, stream: EventStream
+) -> None:
+    async with Gatepost(issuer.url, kafka=stream.kafka) as gatepost:
         expires = int(time.time()) + 2
         peer = Peer.with_header(issuer.token(exp=expires))
         async with peer.talking_to(echoes, gatepost):
@@ -140,11 +142,11 @@ async def test_a_socket_is_closed_when_its_token_expires(issuer: StandIn) -> Non
 
 
 async def test_a_socket_is_closed_when_the_key_of_its_token_is_withdrawn(
-    issuer: StandIn, monkeypatch: pytest.MonkeyPatch
+    issuer: StandIn, stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "LEAST_SECONDS", 0.1)
     issuer.max_age = 0
-    async with Gatepost(issuer.url, when_unknown="trust") as gatepost:
+    async with Gatepost(issuer.url, kafka=stream.kafka) as gatepost:
         peer = Peer.with_header(issuer.token())
         async with peer.talking_to(echoes, gatepost):
             await peer.until("websocket.accept")

@@ -89,6 +89,12 @@ def _claims(token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
+async def test_a_token_that_is_too_long_is_refused_though_it_is_right(issuer: StandIn) -> None:
+    async with Gatepost(issuer.url, when_unknown="trust") as gatepost:
+        assert await verdict(gatepost, issuer.token(padding="x" * 2500)) == "accepted"
+        assert await verdict(gatepost, issuer.token(padding="x" * 3500)) == "rejected"
+
+
 async def test_a_remembered_token_ends_at_its_exp(issuer: StandIn) -> None:
     async with Gatepost(issuer.url, when_unknown="trust") as gatepost:
         token = issuer.token(exp=int(time.time()) + 2)

@@ -28,6 +28,7 @@ AGAIN_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 FAREWELL_SECONDS = 3.0
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
+OURS_TO_MEND = {KafkaError._AUTHENTICATION, KafkaError._SSL}  # noqa: SLF001
 
 log = logging.getLogger("gatepost_client")
 
@@ -100,6 +101,7 @@ class Follower:
                 "auto.offset.reset": "earliest",
                 # Tells how far was read where a topic ends in a transaction's marker.
                 "enable.partition.eof": True,
+                "error_cb": _complained,
             }
         )
         self._positions = {}
@@ -171,6 +173,11 @@ class Follower:
         if monotonic() >= self._forget_at:
             self._forget_at = monotonic() + FORGET_SECONDS
             self._revocations.forget()
+
+
+def _complained(error: KafkaError) -> None:
+    # Of the others `Watermarks` tells once, however often a client tries to connect again.
+    log.log(logging.WARNING if error.code() in OURS_TO_MEND else logging.DEBUG, "Kafka: %s", error)
 
 
 def _messages(client: confluent_kafka.Consumer) -> Iterator[Message]:

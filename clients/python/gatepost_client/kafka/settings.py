@@ -39,6 +39,7 @@ class Kafka:
             "reconnect.backoff.max.ms": 1000,
             "socket.connection.setup.timeout.ms": 3000,
             "socket.timeout.ms": 5000,
-            "log_level": 3,
+            # Nothing on standard error: what matters is logged by us.
+            "log_level": 0,
             **self.options,
         }
