@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import Any
 
+import jwt
 import pytest
 
 from gatepost_client import Gatepost, Introspection, introspection
@@ -14,6 +15,13 @@ from tests.clients.python.event_stream import EventStream
 from tests.clients.python.stand_in_issuer import StandIn, saying, silent
 from tests.clients.python.test_following import said_by
 from tests.clients.python.verdicts import becomes, verdict
+from tests.corner import Corner
+from tests.mailroom import Mailroom
+from tests.people import member, sign_in
+from tests.service_process import ServiceProcess
+from tests.user_service.forged_tokens import MISCLAIMED, hs, part
+from tests.user_service.services import registered
+from tests.user_service.signing_keys import JWT_SECRET
 
 pytestmark = pytest.mark.anyio
 CREDENTIALS = Introspection("shop", "s3cret")
@@ -178,6 +186,33 @@ async def test_without_keys_and_without_introspection_nothing_is_accepted(issuer
     issuer.answer_jwks = saying({"keys": []})
     async with Gatepost(issuer.url, when_unknown="trust") as gatepost:
         assert await verdict(gatepost, issuer.token()) == "unavailable"
+
+
+async def test_an_installation_that_signs_with_a_secret_is_asked_and_no_forgery_passes(
+    corner: Corner, mailroom: Mailroom
+) -> None:
+    with ServiceProcess.started(corner.variables, JWT_SECRET=JWT_SECRET) as service:
+        other = await asyncio.to_thread(registered, corner, service)
+        person = await member(service, mailroom)
+        issuer = f"http://localhost:{service.port}"
+        credentials = Introspection(other.id, other.secret)
+        async with service.client() as http, Gatepost(issuer, introspection=credentials) as shop:
+            token = (await sign_in(http, person)).access
+            assert await verdict(shop, token) == "accepted"
+            header, claims = jwt.get_unverified_header(token), said_by(token)
+            key = JWT_SECRET.encode()
+            forged = [
+                hs({**header, **head}, {**claims, **said}, key)
+                for head, said in MISCLAIMED.values()
+            ]
+            forged += [hs(header, claims, wrong) for wrong in (b"", b"secret", key[:-1])]
+            forged += [
+                hs({**header, "alg": alg}, claims, key) for alg in ("none", "ES256", "HS384")
+            ]
+            forged += [f"{part({**header, 'alg': 'none'})}.{part(claims)}."]
+            assert {await verdict(shop, each) for each in forged} == {"rejected"}
+            await http.post("/api/auth/logout", headers={"authorization": f"Bearer {token}"})
+            await becomes("rejected", shop, token)
 
 
 # -- beside Kafka ---------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ async def verdict(gatepost: Gatepost, token: str) -> str:
 
 
 async def becomes(
-    wanted: str, gatepost: Gatepost, token: str, within: float = 1.0, pause: float = 0.01
+    wanted: str, gatepost: Gatepost, token: str, within: float = 5.0, pause: float = 0.01
 ) -> float:
     """The seconds until the verdict is the wanted one."""
     began = time.monotonic()
