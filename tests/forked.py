@@ -24,7 +24,10 @@ IMPORTED = [
     "__main__",
     "tests.forked",
     "email_service.cli",
-    *(f"user_service.cli.{group}" for group in ("admin", "clients", "events", "keys", "migration")),
+    *(
+        f"user_service.cli.{group}"
+        for group in ("admin", "clients", "events", "imports", "keys", "migration")
+    ),
 ]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)

@@ -53,6 +53,8 @@ class Lock:
     async def waiting(self, many: int) -> None:
         """Return once so many statements of this database wait for a lock."""
         for _ in range(400):
+            # Or a transaction would see the same picture again and again.
+            await self._connection.execute("SELECT pg_stat_clear_snapshot()")
             blocked = await self._connection.fetchval(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -49,12 +49,15 @@ def addresses(what: str) -> list[str]:
     return [f"{what}-{number:04}@example.org" for number in range(ROUNDS)]
 
 
-async def accounts_with(corner: Corner, addresses: list[str], costs: list[dict[str, str]]) -> None:
-    """Accounts with these addresses, whose hashes cost `costs` in turn."""
+async def accounts_with(
+    corner: Corner, addresses: list[str], costs: list[dict[str, str]], *imported: str
+) -> None:
+    """Accounts with these addresses, whose hashes cost `costs` in turn or are `imported`."""
     hashes = [
         PasswordHasher(int(cost["ARGON2_TIME"]), int(cost["ARGON2_MEMORY_KIB"]), 1).hash("x" * 20)
         for cost in costs
     ]
+    hashes += imported
     rows = [
         (uuid.uuid4(), address, "Ann", hashes[number % len(hashes)])
         for number, address in enumerate(addresses)

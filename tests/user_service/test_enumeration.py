@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import bcrypt
 import httpx
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from tests.user_service.telling_apart import (
     addresses,
     auc_of,
 )
+from user_service.identity.password_hashes import canonical_digest
 
 pytestmark = pytest.mark.anyio
 
@@ -226,9 +228,12 @@ async def test_time_does_not_tell_a_known_from_an_unknown_name_at_login(own: Cor
     assert 0.40 <= auc <= 0.60
 
 
-async def test_time_does_not_tell_accounts_hashed_at_another_cost(own: Corner) -> None:
+async def test_time_does_not_tell_accounts_hashed_at_another_cost_or_elsewhere(
+    own: Corner,
+) -> None:
     known, unknown = addresses("known"), addresses("guess")
-    await accounts_with(own, known, [COST, OTHER_COST])
+    elsewhere = canonical_digest(bcrypt.hashpw(b"x" * 20, bcrypt.gensalt(8)).decode())
+    await accounts_with(own, known, [COST, OTHER_COST], elsewhere)
     with ServiceProcess.started(own.variables, **UNLIMITED, **COST) as service:
         await _dummies_follow()
         async with _logins(service) as log_in_as:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -110,6 +111,24 @@ async def write(
         outcome,
         by.address,
         detail,
+    )
+
+
+async def write_each(
+    tx: Transaction, about: Sequence[tuple[UUID, str]], action: Action, by: Actor
+) -> None:
+    """The same that was done to many accounts; with the detail of each."""
+    await tx.execute(
+        """
+        INSERT INTO audit (account_id, actor, actor_id, action, outcome, detail)
+        SELECT account_id, $3, $4, $5, 'done', detail
+        FROM unnest($1::uuid[], $2::text[]) AS entry (account_id, detail)
+        """,
+        [account_id for account_id, _ in about],
+        [detail for _, detail in about],
+        by.kind,
+        by.name,
+        action,
     )
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "admin": "user_service.cli.admin:admin",
     "clients": "user_service.cli.clients:clients",
     "events": "user_service.cli.events:events",
+    "import": "user_service.cli.imports:imports",
     "keys": "user_service.cli.keys:keys",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -49,6 +50,20 @@ async def put(tx: Transaction, key: UUID, *produced: Struct, decoy: bool = False
         [events.TOPICS[type(event)].name for event in produced],
         [events.encode(event).decode() for event in produced],
         decoy,
+    )
+
+
+async def put_each(tx: Transaction, produced: Sequence[tuple[UUID, Struct]]) -> None:
+    """Record events of many accounts, one for each."""
+    await tx.execute(
+        """
+        INSERT INTO outbox (topic, key, payload)
+        SELECT topic, key, payload
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS event (topic, key, payload)
+        """,
+        [events.TOPICS[type(event)].name for _, event in produced],
+        [str(key) for key, _ in produced],
+        [events.encode(event).decode() for _, event in produced],
     )
 
 

@@ -1,0 +1,51 @@
+"""Accounts come along from another system: many at once, and no mail about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from shared.events import UserRegistered
+from user_service.audit import audit_store
+from user_service.audit.audit_store import Actor
+from user_service.identity import import_store
+from user_service.identity.account_store import Account
+from user_service.identity.import_store import Link, Newcomer
+from user_service.outbox import outbox_store
+from user_service.storage.postgres import Transaction
+
+
+async def import_accounts(
+    tx: Transaction, newcomers: Sequence[Newcomer], by: Actor
+) -> list[Account]:
+    """The new accounts: an address that has one makes none, and a taken username is left out."""
+    inserted = {account.id: account for account in await import_store.insert(tx, newcomers)}
+    wishes = {
+        newcomer.id: newcomer.username
+        for newcomer in newcomers
+        if newcomer.username is not None and newcomer.id in inserted
+    }
+    given = await import_store.claim(tx, wishes) if wishes else {}
+    accounts = [replace(account, username=given.get(id)) for id, account in inserted.items()]
+    await outbox_store.put_each(tx, [(account.id, _registered(account)) for account in accounts])
+    await audit_store.write_each(tx, [(account.id, "") for account in accounts], "imported", by)
+    return accounts
+
+
+async def link_accounts(tx: Transaction, links: Sequence[Link], by: Actor) -> None:
+    """Accounts stand for users of Clerk from now on. Under the locks of both."""
+    await import_store.link(tx, links)
+    about = [(link.account_id, link.clerk_id) for link in links]
+    await audit_store.write_each(tx, about, "clerk_linked", by)
+
+
+def _registered(account: Account) -> UserRegistered:
+    return UserRegistered(
+        user_id=str(account.id),
+        email=account.email,
+        name=account.name,
+        username=account.username,
+        account_version=account.version,
+        registered_at=account.created_at,
+    )

@@ -1,0 +1,1 @@
+"""Bringing users along from another system, out of a file of any size."""
