@@ -194,6 +194,7 @@ MALFORMED: dict[str, bytes] = {
     "no user id": told("user.created", {k: v for k, v in USER.items() if k != "id"}),
     "an id of a number": told("user.created", USER | {"id": 7}),
     "an id with a slash": told("user.created", USER | {"id": "user_1/../2"}),
+    "an id with a line's end": told("user.created", USER | {"id": "user_1\n"}),
     "an id of NUL": told("user.created", USER | {"id": "user_\x00"}),
     "an id of many characters": told("user.deleted", {"id": "u" * 4000}),
     "no updated_at": told("user.updated", {k: v for k, v in USER.items() if k != "updated_at"}),

@@ -13,7 +13,7 @@ from user_service.errors import WebhookRejected
 UPSERTS = {"user.created", "user.updated"}
 DELETION = "user.deleted"
 
-Id = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,128}$")]
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
 # Up to the year 9999, as far as a moment can be written down.
 Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 
