@@ -5,30 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, Self
-from urllib.parse import urlsplit
 
 from gatepost_client.caller import Caller
 from gatepost_client.introspection import Introspection, Introspector
 from gatepost_client.keys import KeySet
-from gatepost_client.refusals import Refused, TokenRejected, Unavailable, UnknownKey
+from gatepost_client.refusals import TokenRejected, Unavailable, UnknownKey
 from gatepost_client.remembered import Remembered, Seen
 from gatepost_client.revocations import Revocations
 from gatepost_client.tokens import LONGEST_TOKEN, TokenRules
-from gatepost_client.watches import Watch
-from gatepost_client.wire import Silent, Wire
+from gatepost_client.watches import Watch, Watches
+from gatepost_client.wire import Silent, Wire, checked
 
 if TYPE_CHECKING:
     # Needs an extra that is not installed everywhere.
     from gatepost_client.kafka import Kafka
 
 READY_SECONDS = 5.0
-WATCH_SECONDS = 0.2
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 log = logging.getLogger("gatepost_client")
 
@@ -58,7 +54,7 @@ class Gatepost:
             raise ValueError("when_unknown is 'refuse' or 'trust'")
         if kafka is None and introspection is None and when_unknown == "refuse":
             raise ValueError("give kafka or introspection: without them every token is refused")
-        self._wire = Wire(_checked(base_url or issuer, allow_http=allow_http))
+        self._wire = Wire(checked(base_url or issuer, allow_http=allow_http))
         longest = longest_token.total_seconds()
         self._rules = TokenRules(issuer, audience, longest)
         self._keys = KeySet(self._wire)
@@ -69,7 +65,7 @@ class Gatepost:
             Introspector(introspection, self._wire, issuer, audience) if introspection else None
         )
         self._trusts = when_unknown == "trust"
-        self._watches: set[Watch] = set()
+        self._watches = Watches(self.check, self._surely_good, lambda: self._keys.generation)
         self._tasks: list[asyncio.Task[None]] = []
         self._starts = 0
 
@@ -95,7 +91,7 @@ class Gatepost:
             self._follower.start()
         self._tasks = [
             asyncio.create_task(self._keys.keep_current()),
-            asyncio.create_task(self._keep_watch()),
+            asyncio.create_task(self._watches.keep()),
         ]
         try:
             await asyncio.wait_for(self._get_ready(), READY_SECONDS)
@@ -191,49 +187,14 @@ class Gatepost:
 
     # -- open sockets ------------------------------------------------------------------------------
 
-    @contextmanager
-    def watching(self, token: str, caller: Caller) -> Iterator[Watch]:
+    def watching(self, token: str, caller: Caller) -> AbstractContextManager[Watch]:
         """Inside, its watch ends within a second of the token's end."""
-        ended: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
-        watch = Watch(token, caller, self._keys.generation, ended)
-        self._watches.add(watch)
-        try:
-            yield watch
-        finally:
-            self._watches.discard(watch)
+        return self._watches.watching(token, caller)
 
-    async def _keep_watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            doubtful = [watch for watch in self._watches if not self._surely_good(watch)]
-            await asyncio.gather(*map(self._look_at, doubtful))
-
-    def _surely_good(self, watch: Watch) -> bool:
+    def _surely_good(self, caller: Caller) -> bool:
         """Told without another look at the token, which thousands of sockets could not afford."""
         return (
-            watch.generation == self._keys.generation
-            and watch.caller.expires_at > time.time()
-            and not self._revocations.cover(watch.caller)
+            caller.expires_at > time.time()
+            and not self._revocations.cover(caller)
             and self._all_known
         )
-
-    async def _look_at(self, watch: Watch) -> None:
-        generation = self._keys.generation
-        try:
-            await self.check(watch.token)
-            watch.generation = generation
-        except Refused as refusal:
-            watch.end(refusal)
-        except Exception:
-            # A fault of ours must not leave every socket open for ever.
-            log.exception("a socket could not be judged")
-            watch.end(Unavailable())
-
-
-def _checked(url: str, *, allow_http: bool) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is no http(s) address")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
-        raise ValueError(f"{url!r}: keys that come over http may be anybody's (allow_http=True)")
-    return url.rstrip("/")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 
 ANSWER_SECONDS = 2.0
 LONGEST_ANSWER = 256 * 1024
 MOST_CONNECTIONS = 32
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # An answer is counted as it comes: a small compressed one could unpack to gigabytes.
 PLAIN = {"accept-encoding": "identity"}
 
@@ -70,6 +72,16 @@ class Wire:
                 return Answer(await _bounded(answer.content), answer.headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Silent(f"{path}: {type(error).__name__}") from None
+
+
+def checked(url: str, *, allow_http: bool) -> str:
+    """The address without a slash at its end; raises ValueError where keys could be anybody's."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is no http(s) address")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
+        raise ValueError(f"{url!r}: keys that come over http may be anybody's (allow_http=True)")
+    return url.rstrip("/")
 
 
 async def _bounded(stream: aiohttp.StreamReader) -> bytes:

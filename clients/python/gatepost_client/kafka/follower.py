@@ -63,12 +63,11 @@ class Follower:
 
     def start(self) -> None:
         """Begin; brokers that do not answer are waited for in the background."""
-        self._stopping.clear()
-        asking = threading.Thread(
-            target=self._watermarks.keep_asking, args=(self._stopping,), daemon=True
-        )
-        reading = threading.Thread(target=self._keep_following, daemon=True)
-        self._threads = [asking, reading]
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=run, args=(self._stopping,), daemon=True)
+            for run in (self._watermarks.keep_asking, self._keep_following)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -82,16 +81,16 @@ class Follower:
 
     # -- in the reading thread ---------------------------------------------------------------------
 
-    def _keep_following(self) -> None:
-        while not self._stopping.is_set():
+    def _keep_following(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
             try:
-                self._follow()
+                self._follow(stopping)
             # Whatever it is: nothing new is known until it works again, and then all of it.
             except Exception:
                 log.exception("events could not be followed; beginning again")
-                self._stopping.wait(AGAIN_SECONDS)
+                stopping.wait(AGAIN_SECONDS)
 
-    def _follow(self) -> None:
+    def _follow(self, stopping: threading.Event) -> None:
         client = confluent_kafka.Consumer(
             {
                 **self._config,
@@ -106,7 +105,7 @@ class Follower:
         )
         self._positions = {}
         try:
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 for message in _messages(client):
                     self._take(message)
                 self._compare(client)
