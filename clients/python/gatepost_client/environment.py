@@ -2,7 +2,8 @@
 
 GATEPOST_ISSUER, GATEPOST_AUDIENCE, GATEPOST_BASE_URL, GATEPOST_ALLOW_HTTP, GATEPOST_WHEN_UNKNOWN,
 GATEPOST_LONGEST_TOKEN_SECONDS; GATEPOST_KAFKA_BROKER, GATEPOST_KAFKA_TOPIC_PREFIX,
-GATEPOST_LIFECYCLE_SOURCES, GATEPOST_KAFKA_OPTIONS (a JSON object for librdkafka);
+GATEPOST_LIFECYCLE_SOURCES, GATEPOST_MOST_BEHIND_SECONDS, GATEPOST_KAFKA_OPTIONS (a JSON object
+for librdkafka);
 GATEPOST_CLIENT_ID, GATEPOST_CLIENT_SECRET or GATEPOST_CLIENT_SECRET_FILE.
 """
 
@@ -55,6 +56,7 @@ def _kafka(given: Mapping[str, str]) -> Kafka | None:
         given["KAFKA_BROKER"],
         topic_prefix=given.get("KAFKA_TOPIC_PREFIX", ""),
         lifecycle_sources=[source.strip() for source in sources if source.strip()],
+        most_behind=float(given.get("MOST_BEHIND_SECONDS", "2")),
         options=json.loads(given.get("KAFKA_OPTIONS", "{}")),
     )
 

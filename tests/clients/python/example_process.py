@@ -74,6 +74,8 @@ def variables_for(corner: Corner, service: ServiceProcess, mode: str) -> dict[st
             "GATEPOST_KAFKA_BROKER": corner.variables["KAFKA_BROKER"],
             "GATEPOST_KAFKA_TOPIC_PREFIX": corner.topic_prefix,
             "GATEPOST_LIFECYCLE_SOURCES": SOURCE,
+            # A machine that stands still for a moment is not what is tested.
+            "GATEPOST_MOST_BEHIND_SECONDS": "20",
         }
     credentials = registered(corner, service)
     return common | {

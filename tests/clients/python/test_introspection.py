@@ -146,9 +146,9 @@ async def test_no_answer_is_no_refusal_and_what_becomes_of_a_token_is_a_setting(
         # A known outage holds nobody up.
         began = time.monotonic()
         assert await verdict(refuses, issuer.token()) == "unavailable"
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 1.0
         issuer.answer_introspect = None
-        await becomes("accepted", refuses, token, within=3)
+        await becomes("accepted", refuses, token)
 
 
 async def test_an_end_that_was_heard_of_stays_known_when_the_service_falls_silent(

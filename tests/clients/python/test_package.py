@@ -79,6 +79,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
             "GATEPOST_KAFKA_BROKER": "broker:9092",
             "GATEPOST_KAFKA_TOPIC_PREFIX": "p-",
             "GATEPOST_LIFECYCLE_SOURCES": "crm, billing",
+            "GATEPOST_MOST_BEHIND_SECONDS": "5",
             "GATEPOST_KAFKA_OPTIONS": '{"security.protocol": "SSL"}',
             "GATEPOST_CLIENT_ID": "shop",
             "GATEPOST_CLIENT_SECRET_FILE": str(secret),
@@ -91,6 +92,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     assert follower is not None
     assert follower._reader.sources == {"gatepost/user-service", "crm", "billing"}
     assert follower._reader.topics[0] == "p-sessions_revoked"
+    assert follower._most_behind == 5
     assert follower._config["security.protocol"] == "SSL"
     assert introspector is not None
     assert introspector._credentials == {"authorization": "Basic c2hvcDpzM2NyZXQ="}

@@ -127,14 +127,14 @@ class Follower:
             log.warning("Kafka: %s", error)
 
     def _apply(self, message: Message, topic: str) -> None:
-        value, (_, stamp) = message.value(), message.timestamp()
-        text = value.encode() if isinstance(value, str) else value
-        record = Record(topic, cast("Headers", message.headers() or []), text, stamp / 1000)
+        where = f"{topic}[{message.partition()}]@{message.offset()}"
         try:
-            self._reader.apply(record, self._revocations)
+            self._reader.apply(_record(message, topic), self._revocations)
         except Malformed as reason:
-            where = f"{topic}[{message.partition()}]@{message.offset()}"
             log.warning("an event is passed over: %s at %s", reason, where)
+        # One that trips us must not keep all others from being known, again and again.
+        except Exception:
+            log.exception("an event could not be read at %s", where)
 
     def _compare(self, client: confluent_kafka.Consumer) -> None:
         """Note up to which moment everything is known."""
@@ -172,6 +172,12 @@ class Follower:
         if monotonic() >= self._forget_at:
             self._forget_at = monotonic() + FORGET_SECONDS
             self._revocations.forget()
+
+
+def _record(message: Message, topic: str) -> Record:
+    value, (_, stamp) = message.value(), message.timestamp()
+    text = value.encode() if isinstance(value, str) else value
+    return Record(topic, cast("Headers", message.headers() or []), text, stamp / 1000)
 
 
 def _complained(error: KafkaError) -> None:
