@@ -21,6 +21,8 @@ from tests.user_service.importing import bring, who_is
 from tests.user_service.ledger import audited, held, id_of
 from user_service.audit.audit_store import Actor
 from user_service.clerk.following import Following, Outcome
+from user_service.identity import clerk_store
+from user_service.identity.clerk_store import ClerkUser
 from user_service.imports.candidates import Candidate
 from user_service.imports.flow import Import
 
@@ -194,6 +196,20 @@ async def test_who_registers_while_a_batch_is_written_is_found_there(corner: Cor
     assert await settling == ["created", "linked"]
     assert people_of_one(await corner.fetch(WHO, address)) == ("Faster", clerk_id, False)
     assert len(await corner.fetch("SELECT FROM outbox WHERE payload LIKE $1", f"%{other}%")) == 1
+
+
+async def test_a_webhook_that_is_being_applied_is_waited_for(corner: Corner) -> None:
+    address, clerk_id = fresh_address(), _fresh_id()
+    async with opened(corner) as db:
+        async with db.transaction() as tx:
+            await clerk_store.lock(tx, clerk_id)
+            await clerk_store.save(tx, ClerkUser(id=clerk_id, deleted=True))
+            settling = asyncio.create_task(
+                _outcomes(corner, _candidate(address, clerk_id=clerk_id))
+            )
+            await _somebody_waits(corner)
+        assert await settling == ["skipped"]
+    assert not await who_is(corner, address)
 
 
 async def test_a_username_that_is_lost_in_a_race_costs_the_username_alone(corner: Corner) -> None:

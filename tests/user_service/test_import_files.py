@@ -167,6 +167,7 @@ def test_ctrl_c_ends_it_after_the_batch_in_hand_and_says_how_to_go_on(
     time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
     with process:
+        process.wait(10)
         done = end(process)
     assert done.code == 130
     assert "The same command goes on where it was." in done.err

@@ -20,10 +20,11 @@ from tests.user_service.importing import bring, who_is
 from tests.user_service.ledger import audited, id_of, told
 from tests.user_service.test_foreign_hashes import BROKEN, HOSTILE
 from user_service.identity.password_hashes import canonical_digest
+from user_service.imports.candidates import Candidate
 from user_service.imports.columns import UnreadableFile
 from user_service.imports.lines import Lines
-from user_service.imports.records import records
-from user_service.imports.user_rows import user_columns
+from user_service.imports.records import Record, Rejected, records
+from user_service.imports.user_rows import user_candidate, user_columns
 
 pytestmark = pytest.mark.anyio
 
@@ -224,8 +225,9 @@ async def test_who_is_here_already_is_left_as_they_are(corner: Corner, tmp_path:
         (b"email," * 20_000, "line longer than 64 KiB"),
         (b'"email\n', "no header of a CSV file"),
         (b"\n\n\n", "It has nothing."),
+        (b"\x1b[2J\n", "It has \ufffd[2j."),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 async def test_a_file_that_is_none_of_users_says_what_is_wrong_with_it(
     content: bytes, sentence: str
@@ -234,6 +236,30 @@ async def test_a_file_that_is_none_of_users_says_what_is_wrong_with_it(
         list(records(Lines(BytesIO(content)), user_columns(verified=False)))
     assert sentence in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+async def test_no_line_of_json_is_more_than_a_row_that_is_skipped() -> None:
+    lines = [
+        b'{"email": "a@example.org", "email_verified": true, "other": [[1]], "name": null}',
+        b'{"email": "a@example.org", "email_verified": 1}',
+        b"",
+        b'{"email": ' + b"[" * 30_000,
+        b'{"email": "\\ud800", "email_verified": true}',
+        b'{"email": ["a@example.org"], "email_verified": true}',
+        b'{"email": "a\xff@example.org"}',
+        b'"email"',
+        b"NaN",
+        b'{"email": "a\\u0000@example.org", "email_verified": true}',
+        b"{} {}",
+        b"{" + b" " * 2**20,
+        b"{}",
+    ]
+    read = list(records(Lines(BytesIO(b"\n".join(lines))), user_columns(verified=False)))
+    assert [row.line for row in read] == [1, 2, *range(4, 14)]
+    kinds = [type(row) for row in read]
+    assert kinds == [Record, Record, *[Rejected] * 6, Record, Rejected, Rejected, Record]
+    judged = [user_candidate(row, verified=False) for row in read if isinstance(row, Record)]
+    assert [type(row) for row in judged] == [Candidate, Candidate, Rejected, Rejected]
 
 
 async def test_such_a_file_is_refused_before_postgres_is_asked(corner: Corner) -> None:

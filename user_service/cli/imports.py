@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 import rich_click as click
 
@@ -20,12 +20,12 @@ from user_service.cli.command import (
     run,
 )
 from user_service.cli.import_answer import Answer, show_answer
-from user_service.cli.import_progress import Tell, progress
+from user_service.cli.import_progress import progress
 from user_service.cli.interruption import Interruption
 from user_service.imports.candidates import Candidate
 from user_service.imports.clerk_rows import clerk_candidate, clerk_columns
 from user_service.imports.columns import Columns, UnreadableFile
-from user_service.imports.flow import Import, Settling
+from user_service.imports.flow import Import, settle_all
 from user_service.imports.lines import Lines
 from user_service.imports.records import Record, Rejected, records
 from user_service.imports.rehearsal import Rehearsal
@@ -35,7 +35,7 @@ from user_service.settings import Settings
 
 BATCH = 400
 INTERRUPTED = 130
-GOES_ON = "The same command goes on where it was."
+STOPPED = "Stopped. The same command goes on where it was."
 
 Row = Candidate | Rejected
 Judge = Callable[[Record], Row]
@@ -97,19 +97,12 @@ def _import(
     as_json: bool,
 ) -> None:
     settings = operator_settings("import")
+    stopped = "Stopped." if dry_run else STOPPED
     interruption, lines = Interruption(), Lines(file)
     batches = interruption.batches(_rows(lines, columns, judge), BATCH)
-    failure: click.ClickException | None = None
-    with ExitStack() as stack:
-        report = Report(stack.enter_context(_private(report_path)) if report_path else None)
-        tell = stack.enter_context(progress(file))
-        told = partial(_tell, tell, report, lines)
-        try:
-            run(_settle(settings, batches, report, told, dry_run=dry_run))
-        except UnreadableFile as error:
-            failure = click.ClickException(str(error))
-        except click.ClickException as error:
-            failure = click.ClickException(f"{error.message} {GOES_ON}")
+    with _report(report_path) as report, progress(file) as tell:
+        work = _settle(settings, batches, report, lambda: tell(report, lines.offset), dry_run)
+        failure = _failure(work, stopped)
     finished = failure is None and not interruption.asked
     if failure is None or report.rows:
         answer = Answer(report.totals, columns.ignored, dry_run=dry_run, finished=finished)
@@ -117,28 +110,30 @@ def _import(
     if failure is not None:
         raise failure
     if not finished:
-        click.echo(f"Stopped. {GOES_ON}", err=True)
+        click.echo(stopped, err=True)
         sys.exit(INTERRUPTED)
+
+
+def _failure(work: Coroutine[Any, Any, None], stopped: str) -> click.ClickException | None:
+    try:
+        run(work)
+    except UnreadableFile as error:
+        return click.ClickException(str(error))
+    except click.ClickException as error:
+        return click.ClickException(f"{error.message} {stopped}")
+    return None
 
 
 async def _settle(
     settings: Settings,
     batches: Iterator[list[Row]],
     report: Report,
-    told: Callable[[], None],
-    *,
+    tell: Callable[[], None],
     dry_run: bool,
 ) -> None:
     by = Actor("operator", operator())
     async with database(settings) as db:
-        settling: Settling = Rehearsal(db) if dry_run else Import(db, by)
-        for batch in batches:
-            candidates = [row for row in batch if isinstance(row, Candidate)]
-            verdicts = await settling.settle(candidates) if candidates else []
-            given = iter(verdicts)
-            for row in batch:
-                report.note(row, next(given) if isinstance(row, Candidate) else None)
-            told()
+        await settle_all(Rehearsal(db) if dry_run else Import(db, by), batches, report, tell)
 
 
 def _rows(lines: Lines, columns: Columns, judge: Judge) -> Iterator[Row]:
@@ -146,14 +141,15 @@ def _rows(lines: Lines, columns: Columns, judge: Judge) -> Iterator[Row]:
         yield judge(record) if isinstance(record, Record) else record
 
 
-def _tell(tell: Tell, report: Report, lines: Lines) -> None:
-    tell(report, lines.offset)
-
-
-def _private(path: str) -> TextIO:
-    """For writing by the operator alone: it holds people's addresses."""
+@contextmanager
+def _report(path: str | None) -> Iterator[Report]:
+    """For the operator's eyes alone: it holds people's addresses."""
+    if path is None:
+        yield Report(None)
+        return
     try:
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
-    return os.fdopen(opened, "w")
+    with os.fdopen(opened, "w") as stream:
+        yield Report(stream)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shared.terminal import printable
+
 MOST_NAMED = 50
 PASSWORDS = {"password", "passwd", "plaintext_password", "plain_password"}
 
@@ -23,13 +25,13 @@ class Columns:
         """Those of the first row; raises UnreadableFile."""
         self.notice(names, line)
         if missing := sorted(self._needed - set(names)):
-            has = ", ".join(names)[:1000] or "nothing"
+            has = printable(", ".join(names)[:1000]) or "nothing"
             lacks = f"The file lacks {', '.join(missing)}. It has {has}. {self._hint}"
             raise UnreadableFile(lacks.strip())
 
     def notice(self, names: list[str], line: int) -> None:
         """Raises UnreadableFile when one of them holds passwords as they were typed."""
-        if clear := PASSWORDS & set(names):
+        if clear := PASSWORDS & {name.lower() for name in names}:
             raise UnreadableFile(
                 f"Line {line} has {clear.pop()}: passwords as they were typed are not taken in. "
                 "Send their digests as password_hash, or none: their owners set one by recovery."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -17,6 +17,8 @@ from user_service.errors import Unavailable
 from user_service.imports.candidates import USERNAME_TAKEN, Candidate
 from user_service.imports.deciding import Situation, Verdict, decide
 from user_service.imports.looking import lock
+from user_service.imports.records import Rejected
+from user_service.imports.report import Report
 from user_service.storage.postgres import Database, Transaction
 
 # An outage of some seconds does not end an import, nor does somebody who was faster.
@@ -30,6 +32,24 @@ class Settling(Protocol):
 
     async def settle(self, batch: Sequence[Candidate]) -> list[Verdict]:
         """What becomes of each, in their order; raises Unavailable."""
+
+
+async def settle_all(
+    settling: Settling,
+    batches: Iterable[Sequence[Candidate | Rejected]],
+    report: Report,
+    tell: Callable[[], None],
+) -> None:
+    """Settle and report one after another, and `tell` after each; raises Unavailable."""
+    for batch in batches:
+        candidates = [row for row in batch if isinstance(row, Candidate)]
+        verdicts = iter(await settling.settle(candidates) if candidates else ())
+        for row in batch:
+            if isinstance(row, Rejected):
+                report.reject(row)
+            else:
+                report.note(row, next(verdicts))
+        tell()
 
 
 class Overtaken(Unavailable):

@@ -37,16 +37,15 @@ class Report:
         self._reasons: dict[str, Counter[str]] = {"skipped": Counter(), "malformed": Counter()}
         self._losses: Counter[str] = Counter()
 
-    def note(self, row: Candidate | Rejected, verdict: Verdict | None) -> None:
-        """A rejected row has no verdict."""
-        if isinstance(row, Rejected):
-            self._count(row.line, row.who, row.fault, row.reason)
-        elif verdict is not None:
-            who = row.clerk_id or row.email
-            self._count(row.line, who, verdict.outcome, verdict.reason)
-            for loss in verdict.losses:
-                self._losses[loss] += 1
-                self._write(row.line, who, verdict.outcome, loss)
+    def reject(self, row: Rejected) -> None:
+        self._count(row.line, row.who, row.fault, row.reason)
+
+    def note(self, row: Candidate, verdict: Verdict) -> None:
+        who = row.clerk_id or row.email
+        self._count(row.line, who, verdict.outcome, verdict.reason)
+        for loss in verdict.losses:
+            self._losses[loss] += 1
+            self._write(row.line, who, verdict.outcome, loss)
 
     @property
     def rows(self) -> int:
