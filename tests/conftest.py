@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -30,6 +31,9 @@ httpx._transports.default.create_ssl_context = functools.cache(  # type: ignore[
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Where this is set, some 300 processes compile all our sources, each for itself.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if hasattr(config, "workerinput"):
         return  # an xdist worker: its controller has exported what it started
     stack = ExitStack()
