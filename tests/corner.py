@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import redis
+
+from tests import forked
 
 MASTER_KEY = "5f0c1d9be27a4836b1d27c40fae83957c6d2e1f04a7b8835906afd1c2e3b4857"
 OTP_KEY = "9b2e7d10c4f85a63e1079cd4b82f5a6e3d90718c5b4f2ea6d7c80913fe5a4b26"
@@ -44,12 +44,7 @@ class Corner:
         database_url = _with_path(server, f"/{name}")
         variables = _variables(database_url, redis_url, parts["KAFKA_BROKER"], prefix)
         corner = cls(database_url, redis_url, prefix, variables)
-        subprocess.run(
-            [sys.executable, "-m", "user_service", "migrate"],
-            env=corner.variables,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        forked.ran("user_service", "migrate", variables=variables).check_returncode()
         yield corner
         asyncio.run(_admin(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 

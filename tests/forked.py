@@ -20,14 +20,12 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+GROUPS = ("admin", "clients", "events", "imports", "keys", "migration", "working")
 IMPORTED = [
     "__main__",
     "tests.forked",
     "email_service.cli",
-    *(
-        f"user_service.cli.{group}"
-        for group in ("admin", "clients", "events", "imports", "keys", "migration")
-    ),
+    *(f"user_service.cli.{group}" for group in GROUPS),
 ]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)

@@ -4,45 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.forked import Forked, Streams
 from tests.service_process import free_port
 
 START_SECONDS = 20.0
 
+Process = subprocess.Popen[bytes] | Forked
+
 
 @dataclass
 class WorkerProcess:
-    process: subprocess.Popen[bytes]
+    process: Process
     log_path: Path
     probe: str
 
     @classmethod
-    @contextmanager
-    def started(cls, variables: Mapping[str, str], **settings: str) -> Iterator[WorkerProcess]:
+    def started(
+        cls, variables: Mapping[str, str], **settings: str
+    ) -> AbstractContextManager[WorkerProcess]:
         """It may not be up yet; whatever is left of it at the end is killed."""
+        return cls._running(_executed, {**variables, **settings})
+
+    @classmethod
+    def forked(
+        cls, variables: Mapping[str, str], **settings: str
+    ) -> AbstractContextManager[WorkerProcess]:
+        """The same in less time, where it does not matter how a worker begins and ends."""
+        return cls._running(_forked, {**variables, **settings})
+
+    @classmethod
+    @contextmanager
+    def _running(
+        cls, start: Callable[[dict[str, str], Path], Process], variables: dict[str, str]
+    ) -> Iterator[WorkerProcess]:
         port = free_port()
         with tempfile.TemporaryDirectory() as folder:
             log_path = Path(folder) / "worker.log"
-            with log_path.open("wb") as stream:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "user_service", "worker"],
-                    env={**variables, "WORKER_PROBE_PORT": str(port), **settings},
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                )
+            process = start(variables | {"WORKER_PROBE_PORT": str(port)}, log_path)
             try:
                 yield cls(process, log_path, f"http://127.0.0.1:{port}")
             finally:
@@ -89,3 +102,15 @@ class WorkerProcess:
         code = await asyncio.to_thread(self.process.wait, 15)
         assert code == 0, self.log
         return time.monotonic() - began
+
+
+def _executed(variables: dict[str, str], log_path: Path) -> Process:
+    command = [sys.executable, "-m", "user_service", "worker"]
+    with log_path.open("wb") as log:
+        return subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+
+
+def _forked(variables: dict[str, str], log_path: Path) -> Process:
+    log_path.touch()
+    streams = Streams(Path(os.devnull), log_path, log_path)
+    return Forked.started("user_service", ["worker"], variables, streams)

@@ -18,7 +18,7 @@ from tests.worker_process import WorkerProcess
 @pytest.fixture(scope="module")
 def worker(corner: Corner) -> Iterator[WorkerProcess]:
     sources = {"LIFECYCLE_SOURCES": f"{SOURCE}, {OTHER_SOURCE}"}
-    with WorkerProcess.started(corner.variables, **sources) as worker:
+    with WorkerProcess.forked(corner.variables, **sources) as worker:
         worker.come_up()
         yield worker
         assert asyncio.run(worker.stop()) < 15

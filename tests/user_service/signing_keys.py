@@ -82,7 +82,7 @@ class Installation:
         return self.stack.enter_context(started)
 
     def worker(self, **settings: str) -> WorkerProcess:
-        worker = self.stack.enter_context(WorkerProcess.started(self.corner.variables, **settings))
+        worker = self.stack.enter_context(WorkerProcess.forked(self.corner.variables, **settings))
         worker.come_up()
         return worker
 

@@ -13,11 +13,12 @@ import pytest
 from tests.corner import Corner
 from user_service.cli import COMMANDS
 
-READING = [
+ANYTIME = [
     "admin users list --limit 1 --json",
     "clients list --json",
     "events replay --dry-run",
     "keys list --json",
+    "migrate",
 ]
 
 
@@ -32,7 +33,7 @@ def python(corner: Corner, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", READING)
+@pytest.mark.parametrize("words", ANYTIME)
 def test_a_command_answers_on_standard_output_and_ends_with_0(corner: Corner, words: str) -> None:
     done = python(corner, "-m", "user_service", *words.split())
     assert (done.returncode, done.stderr) == (0, "")

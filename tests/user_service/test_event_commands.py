@@ -94,7 +94,7 @@ async def _put(corner: Corner, user_id: UUID, logins: int) -> None:
 
 
 def relayed(corner: Corner, user_id: UUID) -> None:
-    with WorkerProcess.started(corner.variables):
+    with WorkerProcess.forked(corner.variables):
         deadline = time.monotonic() + 30
         query = "SELECT FROM outbox WHERE key = $1 AND acknowledged_at IS NULL"
         while corner.rows(query, str(user_id)):

@@ -54,7 +54,7 @@ Records = dict[str, list[dict[str, Any]]]
 def records(service: ServiceProcess, mailroom: Mailroom, corner: Corner) -> Records:
     """All that one account's whole life puts on Kafka, masked, by topic."""
     person, user_id = asyncio.run(_whole_life(service, mailroom, corner))
-    with WorkerProcess.started(corner.variables):
+    with WorkerProcess.forked(corner.variables):
         deadline = time.monotonic() + 30
         while corner.rows("SELECT FROM outbox WHERE acknowledged_at IS NULL"):
             assert time.monotonic() < deadline
