@@ -18,7 +18,7 @@ from tests.people import fresh_address, member, wrong
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
 from tests.user_service.moving import Mover
-from tests.user_service.telling_apart import COST, accounts_with, addresses, auc_of
+from tests.user_service.telling_apart import COST, UNTRACED, accounts_with, addresses, auc_of
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ async def test_time_does_not_tell_a_taken_from_a_free_address(
 ) -> None:
     taken, free = addresses("known"), addresses("guess")
     await accounts_with(corner, taken, [COST])
-    with ServiceProcess.started(corner.variables, **UNLIMITED) as service:
+    with ServiceProcess.started(corner.variables, **UNLIMITED, **UNTRACED) as service:
         mover = await Mover.ready(service, mailroom)
         async with service.client() as client:
 

@@ -23,6 +23,7 @@ from tests.unlimited import UNLIMITED
 from tests.user_service.telling_apart import (
     COST,
     OTHER_COST,
+    UNTRACED,
     Call,
     accounts_with,
     addresses,
@@ -221,7 +222,7 @@ async def _logins(service: ServiceProcess) -> AsyncIterator[Call]:
 async def test_time_does_not_tell_a_known_from_an_unknown_name_at_login(own: Corner) -> None:
     known, unknown = addresses("known"), addresses("guess")
     await accounts_with(own, known, [COST])
-    with ServiceProcess.started(own.variables, **UNLIMITED, **COST) as service:
+    with ServiceProcess.started(own.variables, **UNLIMITED, **COST, **UNTRACED) as service:
         await _dummies_follow()
         async with _logins(service) as log_in_as:
             auc = await auc_of(log_in_as, known, unknown, 401)
@@ -234,7 +235,7 @@ async def test_time_does_not_tell_accounts_hashed_at_another_cost_or_elsewhere(
     known, unknown = addresses("known"), addresses("guess")
     elsewhere = canonical_digest(bcrypt.hashpw(b"x" * 20, bcrypt.gensalt(8)).decode())
     await accounts_with(own, known, [COST, OTHER_COST], elsewhere)
-    with ServiceProcess.started(own.variables, **UNLIMITED, **COST) as service:
+    with ServiceProcess.started(own.variables, **UNLIMITED, **COST, **UNTRACED) as service:
         await _dummies_follow()
         async with _logins(service) as log_in_as:
             auc = await auc_of(log_in_as, known, unknown, 401)
@@ -249,7 +250,7 @@ async def _dummies_follow() -> None:
 async def test_time_does_not_tell_a_taken_from_a_free_address_at_register(own: Corner) -> None:
     taken, free = addresses("known"), addresses("guess")
     await accounts_with(own, taken, [COST])
-    with ServiceProcess.started(own.variables, **UNLIMITED) as service:
+    with ServiceProcess.started(own.variables, **UNLIMITED, **UNTRACED) as service:
         async with service.client() as client:
 
             async def registers(address: str) -> httpx.Response:

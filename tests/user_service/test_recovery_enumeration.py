@@ -25,7 +25,7 @@ from tests.recoveries import (
 )
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
-from tests.user_service.telling_apart import COST, accounts_with, addresses, auc_of
+from tests.user_service.telling_apart import COST, UNTRACED, accounts_with, addresses, auc_of
 
 pytestmark = pytest.mark.anyio
 
@@ -201,7 +201,7 @@ def own(worker_id: str) -> Iterator[Corner]:
 async def test_time_does_not_tell_a_known_from_an_unknown_address(own: Corner) -> None:
     known, unknown = addresses("known"), addresses("guess")
     await accounts_with(own, known, [COST])
-    with ServiceProcess.started(own.variables, **UNLIMITED, **COST) as service:
+    with ServiceProcess.started(own.variables, **UNLIMITED, **COST, **UNTRACED) as service:
         async with service.client() as client:
             ids = {}
 
