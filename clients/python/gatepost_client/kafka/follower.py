@@ -177,7 +177,8 @@ class Follower:
 def _record(message: Message, topic: str) -> Record:
     value, (_, stamp) = message.value(), message.timestamp()
     text = value.encode() if isinstance(value, str) else value
-    return Record(topic, cast("Headers", message.headers() or []), text, stamp / 1000)
+    produced_at = stamp / 1000 if stamp > 0 else time.time()
+    return Record(topic, cast("Headers", message.headers() or []), text, produced_at)
 
 
 def _complained(error: KafkaError) -> None:
