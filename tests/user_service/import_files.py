@@ -171,7 +171,7 @@ class ClerkFile:
         self.rows.append(b"")
 
     def long_line(self) -> None:
-        self._malformed(self._row(self._id(), self._address(), first="A" * 2**20))
+        self._malformed(self._row(self._id(), self._address(), first="A" * 2**24))
 
     def huge_name(self) -> None:
         self.counts["name not acceptable"] += 1

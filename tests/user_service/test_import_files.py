@@ -87,7 +87,9 @@ def _require_state(corner: Corner, file: ClerkFile) -> None:
 def test_every_row_is_counted_once_and_memory_stays_flat(
     corner: Corner, settled: list[str], tmp_path: Path
 ) -> None:
-    small = ClerkFile().fill(500)
+    small = ClerkFile()
+    for _ in range(500):
+        small.usual()
     few = bring_alone(corner, "clerk", small.write(tmp_path / "small.csv"), "--json")
     _require_counted(few, small.counts)
 

@@ -136,7 +136,7 @@ async def test_what_came_along_is_stored_told_and_audited_and_nobody_is_mailed(
         "Email, email_verified ,name,username,created_at,plan,password_hash\n"
         f"{ann.upper()},TRUE,Ann Example,ANN-{tag},2019-05-04T03:02:01+02:00,gold,\n"
         f"{bob},1,,bob.{tag},2019-05-04,,\n"
-        f"{cem},yes,<b>Cem</b>,c,tomorrow,,\n"
+        f"{cem},yes,<b>Cem</b>,c,2999-01-01,,\n"
         f"no.{bob},,No,,,,\n"
         f"no.{cem},false,No,,,,\n"
     )

@@ -100,7 +100,8 @@ def _create(candidate: Candidate, there: Situation) -> Verdict:
     )
     if candidate.clerk_id is not None:
         _link(candidate, candidate.clerk_id, there, made_account=True)
-    return Verdict("created", losses=(*candidate.losses, *[USERNAME_TAKEN][:taken]))
+    lost = (USERNAME_TAKEN,) if taken else ()
+    return Verdict("created", losses=candidate.losses + lost)
 
 
 def _link(candidate: Candidate, clerk_id: str, there: Situation, *, made_account: bool) -> None:
