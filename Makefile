@@ -1,6 +1,6 @@
 # The commands of this repository: `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean test check clients format lock bench up down native
+.PHONY: help run demo clean test check react format lock bench up down native
 
 PYTHON ?= python3
 N ?= 1000
@@ -40,7 +40,7 @@ check: .venv/installed ## the gate: format, lint, types, imports, tests with cov
 	.venv/bin/lint-imports --config .importlinter --no-logo
 	.venv/bin/pytest $(PARALLEL) --cov --cov-report=term --cov-fail-under=90
 
-clients: ## check and build clients/react: Node 20.19 or newer with npm
+react: ## check and build clients/react: Node 20.19 or newer with npm
 	@cd clients/react && npm ci --no-audit --no-fund && npm run check
 
 format: .venv/installed ## format the code and mend what the linter can mend
@@ -55,6 +55,7 @@ lock: .venv/installed ## resolve the locks again from pyproject.toml
 bench: .venv/installed ## what a request costs, as a multiple of a bare Litestar answer
 	@.venv/bin/python -m tests.bench.request_cost
 	@.venv/bin/python -m tests.bench.relay_rate
+	@PYTHONPATH=clients/python .venv/bin/python -m tests.bench.client_check
 
 up: ## start everything with docker compose; writes a missing .env
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose; make run needs neither."; exit 1; }

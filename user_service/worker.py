@@ -1,4 +1,4 @@
-"""The worker daemon: relays the outbox, heeds other services, sweeps, rotates signing keys."""
+"""The worker daemon: relays the outbox, follows other services and Clerk, sweeps, rotates keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from user_service.errors import Unavailable
 from user_service.identity import deleted_account_store, session_store
 from user_service.identity.master_key import MasterKey
 from user_service.identity.upkeep import keep_rotating
-from user_service.inbox.intake import Intake, IntakeMetrics, Lanes
+from user_service.incoming.handler import IncomingMetrics, KeyedLocks, MessageHandler
 from user_service.lifecycle import applied_store, foreign_events
 from user_service.lifecycle.flow import Lifecycle
 from user_service.outbox import outbox_store
@@ -75,24 +75,26 @@ def _consumers(
     producer = Producer(settings.kafka)
     producer.start()
     stack.push_async_callback(producer.close, 1.0)
-    intake = partial(
-        Intake,
+    handler = partial(
+        MessageHandler,
         producer=producer,
-        lanes=Lanes(max(1, settings.database.pool_size // 2)),
-        metrics=IntakeMetrics(registry),
+        locks=KeyedLocks(max(1, settings.database.pool_size // 2)),
+        metrics=IncomingMetrics(registry),
     )
     consumers = []
     if settings.lifecycle_sources:
         read = partial(foreign_events.read_event, sources=frozenset(settings.lifecycle_sources))
-        heed = intake(read, foreign_events.subject_of, Lifecycle(db).apply)
-        consumers.append(
-            Consumer(settings.kafka, group=foreign_events.GROUP, topics=FOREIGN, handle=heed.handle)
-        )
-    if settings.clerk.webhook_keys:
-        follow = intake(messages.read_message, messages.subject_of, Following(db).apply)
+        lifecycle = handler(read, foreign_events.subject_of, Lifecycle(db).apply)
         consumers.append(
             Consumer(
-                settings.kafka, group=messages.GROUP, topics=[CLERK_WEBHOOK], handle=follow.handle
+                settings.kafka, group=foreign_events.GROUP, topics=FOREIGN, handle=lifecycle.handle
+            )
+        )
+    if settings.clerk.webhook_keys:
+        clerk = handler(messages.read_message, messages.subject_of, Following(db).apply)
+        consumers.append(
+            Consumer(
+                settings.kafka, group=messages.GROUP, topics=[CLERK_WEBHOOK], handle=clerk.handle
             )
         )
     return consumers
@@ -128,7 +130,7 @@ async def _consume(stopping: asyncio.Event, consumers: list[Consumer]) -> bool:
 def _chores(settings: Settings, db: Database) -> Iterator[Awaitable[None]]:
     yield _sweep(db, _sweeps(settings))
     if settings.clerk.webhook_keys:
-        yield Following(db).settle()
+        yield Following(db).retry_contested()
     if not settings.jwt_secret:
         lifetime = timedelta(days=settings.signing_key_days)
         yield keep_rotating(db, MasterKey(settings.master_key), lifetime)

@@ -21,6 +21,7 @@ from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
 from tests.user_service.clerk import SECRET, Clerk, ClerkUser, headers, milliseconds, told
 from tests.user_service.neighbour import OUTCOMES, Decisions
+from tests.user_service.sensible_requests import CHEAPEST
 from tests.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +118,33 @@ async def test_recovery_sets_the_first_password_and_from_then_on_clerk_decides_n
     # Gone at Clerk, and still an account of its own.
     await decided(worker, "applied", lambda: clerk.delete(user))
     assert await account_of(corner, user) is None
+    async with door.client() as client:
+        assert (await log_in(client, person)).status_code == 200
+
+
+async def test_an_imported_password_leaves_clerk_in_charge_until_its_owner_sets_another(
+    corner: Corner, clerk: Clerk, worker: WorkerProcess, door: ServiceProcess, mailroom: Mailroom
+) -> None:
+    stays, leaves = ClerkUser(), ClerkUser()
+    for user in (stays, leaves):
+        await created(corner, clerk, worker, user)
+    await corner.fetch(
+        "UPDATE accounts SET password_hash = $2, password_imported = true WHERE email = ANY($1)",
+        [stays.email, leaves.email],
+        CHEAPEST,
+    )
+    moved = stays.changed(first_name="Moved", email=f"moved.{stays.email}")
+    await decided(worker, "applied", lambda: clerk.update(moved), lambda: clerk.delete(leaves))
+    account = await account_of(corner, stays)
+    assert account is not None
+    assert (account["name"], account["email"]) == ("Moved Example", moved.email)
+    assert await corner.fetch("SELECT FROM accounts WHERE email = $1", leaves.email) == []
+
+    person = Person(email=moved.email or "")
+    async with door.client() as client:
+        assert (await log_in(client, person)).status_code == 200
+        await recovered(client, mailroom, person)
+    await decided(worker, "applied", lambda: clerk.delete(stays))
     async with door.client() as client:
         assert (await log_in(client, person)).status_code == 200
 

@@ -1,8 +1,8 @@
 """An account follows a user of Clerk: it joins, is kept in step, and is let go.
 
 Clerk decides on name, username and address of an account that was made for its user, for as long
-as that has no password of its own. An account that had been here before is linked and stays as it
-is. All of it is done under the lock of the Clerk user.
+as its owner has set no password here. An account that had been here before is linked and stays as
+it is. All of it is done under the lock of the Clerk user.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ async def keep_in_step(tx: Transaction, user: ClerkUser, found: Credentials) -> 
 
 
 async def let_go(tx: Transaction, user: ClerkUser) -> None:
-    """The user is gone: so is the account that was made for it, unless it has a password of its
-    own; any other is unlinked."""
+    """The user is gone: so is the account that was made for it, unless its owner has set a password
+    here; any other is unlinked."""
     found = await account_store.lock(tx, user.account_id) if user.account_id else None
     if found is not None and _decides(user, found):
         # What Redis holds for half an hour more is dead by what Postgres knows.
@@ -68,7 +68,8 @@ async def let_go(tx: Transaction, user: ClerkUser) -> None:
 
 def _decides(user: ClerkUser, found: Credentials) -> bool:
     """Whether it is for Clerk to say what becomes of the account."""
-    return user.made_account and found.password_hash is None
+    chosen_here = found.password_hash is not None and not found.password_imported
+    return user.made_account and not chosen_here
 
 
 async def _make(tx: Transaction, user: ClerkUser, address: str) -> Account | None:

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ClerkWebhook:
-    """Without `keys` there is no such thing here."""
+    """Without `keys` (no CLERK_WEBHOOK_SECRETS) it answers 404."""
 
     keys: tuple[bytes, ...]
     deliveries: Deliveries

@@ -19,7 +19,7 @@ from user_service.identity.addresses import canonical_address
 from user_service.identity.clerk_store import ClerkUser, Version
 from user_service.storage.postgres import Database, Transaction
 
-SETTLE_SECONDS = 30
+RETRY_SECONDS = 30
 
 log = structlog.get_logger()
 
@@ -49,17 +49,17 @@ class Following:
             raise DeadEnd("address taken", "the user's address belongs to another account here")
         return outcome
 
-    async def settle(self) -> None:
+    async def retry_contested(self) -> None:
         """Look again, for ever, whether contested addresses are free by now."""
         while True:
             try:
                 async with self.db.connection() as connection:
                     ids = await clerk_store.contested(connection)
                 for id in ids:
-                    await self._settle(id)
+                    await self._retry(id)
             except Unavailable:
                 log.warning("clerk_users_left_contested")
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _apply(self, event: ClerkUserChanged) -> Outcome:
         id, version, address = event.clerk_user_id or "", _version(event), _address(event)
@@ -75,7 +75,7 @@ class Following:
                 return Outcome.KNOWN
             return await _follow(tx, user)
 
-    async def _settle(self, id: str) -> None:
+    async def _retry(self, id: str) -> None:
         async with self.db.transaction() as tx:
             user = await clerk_store.lock(tx, id)
             if user is not None and user.contested:

@@ -9,11 +9,12 @@ from msgspec import Meta, Struct
 
 from shared.events import ClerkUserChanged
 from user_service.errors import WebhookRejected
+from user_service.identity import clerk_store
 
 UPSERTS = {"user.created", "user.updated"}
 DELETION = "user.deleted"
 
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,128}\Z")]
+Id = Annotated[str, Meta(pattern=clerk_store.USER_ID)]
 # Up to the year 9999, as far as a moment can be written down.
 Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 

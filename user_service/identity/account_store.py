@@ -38,11 +38,13 @@ class Standing(Struct, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
-    """`password_hash` is None until recovery sets one. `epoch` rises with every change of either
+    """`password_hash` is None until recovery sets one, and `password_imported` until its owner has
+    set another here. `epoch` rises with every change of either
     the password or the address: what was begun in another one counts no more."""
 
     account: Account
     password_hash: str | None
+    password_imported: bool
     active: bool
     role: Role
     epoch: int
@@ -63,7 +65,9 @@ class Availability(Struct, frozen=True):
 
 # Qualified, so that they stand in joins too.
 COLUMNS = ", ".join(f"accounts.{name}" for name in Account.__struct_fields__)
-CREDENTIALS = f"{COLUMNS}, password_hash, status = 'active' AS active, role, epoch"
+CREDENTIALS = (
+    f"{COLUMNS}, password_hash, password_imported, status = 'active' AS active, role, epoch"
+)
 
 
 async def availability(connection: Connection, address: str, username: str | None) -> Availability:
@@ -238,5 +242,10 @@ def _credentials_of(row: Record | None) -> Credentials | None:
     if row is None:
         return None
     return Credentials(
-        account_of(row), row["password_hash"], row["active"], row["role"], row["epoch"]
+        account_of(row),
+        row["password_hash"],
+        row["password_imported"],
+        row["active"],
+        row["role"],
+        row["epoch"],
     )

@@ -25,10 +25,10 @@ async def reader_behind(connection: Connection, claims: Claims | ClerkClaims) ->
     """
     if isinstance(claims, Claims):
         return await account_behind(connection, claims)
-    account = await clerk_store.account_behind(connection, claims.user_id)
-    if account is None:
+    linked = await clerk_store.linked_account(connection, claims.user_id)
+    if linked is None or linked.status != "active":
         raise TokenRejected
-    return account
+    return linked.account
 
 
 async def lock_behind(tx: Transaction, claims: Claims) -> Credentials:

@@ -16,6 +16,9 @@ from msgspec.structs import replace
 from user_service.identity.account_store import COLUMNS, Account, Status, account_of
 from user_service.storage.postgres import Connection, Transaction
 
+# What Clerk calls a user; in Kafka, in logs and in our paths it is nothing else.
+USER_ID = r"^[A-Za-z0-9_-]{1,128}\Z"
+
 
 class Version(Struct, frozen=True, order=True):
     """When a user changed, and when that was told, by Clerk's clock."""
@@ -136,19 +139,6 @@ async def user_of(connection: Connection, account_id: UUID) -> str | None:
         "SELECT id FROM clerk_users WHERE account_id = $1", account_id
     )
     return id
-
-
-async def account_behind(connection: Connection, id: str) -> Account | None:
-    """The active account that stands for a Clerk user."""
-    row = await connection.fetchrow(
-        f"""
-        SELECT {COLUMNS}
-        FROM clerk_users JOIN accounts ON accounts.id = clerk_users.account_id
-        WHERE clerk_users.id = $1 AND accounts.status = 'active'
-        """,
-        id,
-    )
-    return account_of(row) if row else None
 
 
 async def linked_account(connection: Connection, id: str) -> LinkedAccount | None:

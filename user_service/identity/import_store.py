@@ -100,8 +100,10 @@ async def insert(tx: Transaction, newcomers: Sequence[Newcomer]) -> list[Account
     """The new accounts, without usernames; whose address has one already is left out."""
     rows = await tx.fetch(
         f"""
-        INSERT INTO accounts (id, email, name, password_hash, version, created_at)
-        SELECT id, email, name, password_hash, 1, least(created_at, now())
+        INSERT INTO accounts
+            (id, email, name, password_hash, password_imported, version, created_at)
+        SELECT id, email, name, password_hash, password_hash IS NOT NULL, 1,
+            least(created_at, now())
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
             AS newcomer (id, email, name, password_hash, created_at)
         ORDER BY email

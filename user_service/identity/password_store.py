@@ -21,6 +21,7 @@ async def replace(
         """
         UPDATE accounts SET
             password_hash = $2,
+            password_imported = false,
             password_challenge = $3,
             epoch = epoch + 1,
             address_challenge = NULL

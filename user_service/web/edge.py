@@ -26,7 +26,8 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 # Where an RFC demands a form. Such a path must not do anything by a cookie.
 FORM_PATHS = {"/token", "/introspect", "/revoke"}
 
-# Whatever is wrong with a webhook, its sender reads one and the same refusal.
+# Whatever is wrong with a webhook, its sender reads one and the same refusal. The second name is
+# what applications that leave Clerk's examples as they are have at Clerk already.
 WEBHOOK_PATHS = {"/webhooks/clerk", "/api/webhook/clerk"}
 
 HEADERS = (

@@ -28,43 +28,46 @@ DAY_SECONDS = "86400"
 def from_environment(variables: Mapping[str, str] = os.environ) -> Gatepost:
     """Raises KeyError for a missing variable, ValueError for a wrong one."""
     given = {
-        name.removeprefix("GATEPOST_"): value.strip()
+        name: value.strip()
         for name, value in variables.items()
         if name.startswith("GATEPOST_") and value.strip()
     }
-    when_unknown: Any = given.get("WHEN_UNKNOWN", "refuse")
+    when_unknown: Any = given.get("GATEPOST_WHEN_UNKNOWN", "refuse")
     return Gatepost(
-        given["ISSUER"],
-        audience=given.get("AUDIENCE", "gatepost"),
+        given["GATEPOST_ISSUER"],
+        audience=given.get("GATEPOST_AUDIENCE", "gatepost"),
         kafka=_kafka(given),
         introspection=_introspection(given),
         when_unknown=when_unknown,
-        longest_token=timedelta(seconds=int(given.get("LONGEST_TOKEN_SECONDS", DAY_SECONDS))),
-        base_url=given.get("BASE_URL"),
-        allow_http=given.get("ALLOW_HTTP", "").lower() == "true",
+        longest_token=timedelta(
+            seconds=int(given.get("GATEPOST_LONGEST_TOKEN_SECONDS", DAY_SECONDS))
+        ),
+        base_url=given.get("GATEPOST_BASE_URL"),
+        allow_http=given.get("GATEPOST_ALLOW_HTTP", "").lower() == "true",
     )
 
 
 def _kafka(given: Mapping[str, str]) -> Kafka | None:
-    if "KAFKA_BROKER" not in given:
+    if "GATEPOST_KAFKA_BROKER" not in given:
         return None
     # Whoever does not name a broker need not have installed the extra.
     from gatepost_client.kafka import Kafka
 
-    sources = given.get("LIFECYCLE_SOURCES", "").split(",")
+    sources = given.get("GATEPOST_LIFECYCLE_SOURCES", "").split(",")
     return Kafka(
-        given["KAFKA_BROKER"],
-        topic_prefix=given.get("KAFKA_TOPIC_PREFIX", ""),
+        given["GATEPOST_KAFKA_BROKER"],
+        topic_prefix=given.get("GATEPOST_KAFKA_TOPIC_PREFIX", ""),
         lifecycle_sources=[source.strip() for source in sources if source.strip()],
-        most_behind=float(given.get("MOST_BEHIND_SECONDS", "2")),
-        options=json.loads(given.get("KAFKA_OPTIONS", "{}")),
+        most_behind=float(given.get("GATEPOST_MOST_BEHIND_SECONDS", "2")),
+        options=json.loads(given.get("GATEPOST_KAFKA_OPTIONS", "{}")),
     )
 
 
 def _introspection(given: Mapping[str, str]) -> Introspection | None:
-    if "CLIENT_ID" not in given:
+    if "GATEPOST_CLIENT_ID" not in given:
         return None
-    secret = given.get("CLIENT_SECRET")
+    secret = given.get("GATEPOST_CLIENT_SECRET")
     return Introspection(
-        given["CLIENT_ID"], secret or Path(given["CLIENT_SECRET_FILE"]).read_text().strip()
+        given["GATEPOST_CLIENT_ID"],
+        secret or Path(given["GATEPOST_CLIENT_SECRET_FILE"]).read_text().strip(),
     )

@@ -176,8 +176,8 @@ class Gatepost:
                 raise Silent("nobody to ask")
             active = await self._introspector.active(token, digest, seen.caller)
         except Silent:
-            # A signature that nobody has checked is never trusted.
-            if seen.signed and self._trusts:
+            # Never a signature that nobody has checked, nor a key that may be withdrawn by now.
+            if seen.signed and self._trusts and self._keys.current:
                 return
             raise Unavailable from None
         if not active:

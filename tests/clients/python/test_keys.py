@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 import pytest
@@ -160,11 +160,15 @@ async def test_before_the_keys_are_known_nothing_is_accepted_and_afterwards_it_i
         await becomes("accepted", gatepost, token)
 
 
+@pytest.mark.parametrize("when_unknown", ["refuse", "trust"])
 async def test_keys_that_could_not_be_read_for_an_hour_are_not_known_to_count(
-    issuer: StandIn, stream: EventStream, monkeypatch: pytest.MonkeyPatch
+    issuer: StandIn,
+    stream: EventStream,
+    monkeypatch: pytest.MonkeyPatch,
+    when_unknown: Literal["refuse", "trust"],
 ) -> None:
     """Whoever stole a key and can keep us from the service must not use it for ever."""
-    async with Gatepost(issuer.url, kafka=stream.kafka) as gatepost:
+    async with Gatepost(issuer.url, kafka=stream.kafka, when_unknown=when_unknown) as gatepost:
         token, moved = issuer.token(), time.monotonic() + keys.KNOWN_SECONDS
         assert await verdict(gatepost, token) == "accepted"
         monkeypatch.setattr(keys, "monotonic", lambda: moved)

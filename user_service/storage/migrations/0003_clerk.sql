@@ -1,3 +1,6 @@
+-- Whether the password came with an import: its owner has chosen it elsewhere, and none here yet.
+ALTER TABLE accounts ADD COLUMN password_imported boolean NOT NULL DEFAULT false;
+
 -- Users of Clerk that this installation has heard of, and the accounts that stand for them.
 CREATE TABLE clerk_users (
     id           text PRIMARY KEY,       -- Clerk's own

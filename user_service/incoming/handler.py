@@ -23,20 +23,20 @@ log = structlog.get_logger()
 E = TypeVar("E")
 
 
-class Lanes:
+class KeyedLocks:
     """Events of one user pass one after the other, in the order in which they came.
 
-    As many users at a time as there are lanes: they must not take the relay's connections.
+    As many users at a time as there are locks: they must not take the relay's connections.
     """
 
     def __init__(self, number: int) -> None:
-        self._lanes = [asyncio.Lock() for _ in range(number)]
+        self._locks = [asyncio.Lock() for _ in range(number)]
 
-    def of(self, subject: str) -> asyncio.Lock:
-        return self._lanes[hash(subject) % len(self._lanes)]
+    def for_key(self, key: str) -> asyncio.Lock:
+        return self._locks[hash(key) % len(self._locks)]
 
 
-class IntakeMetrics:
+class IncomingMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter(
             "gatepost_foreign_events",
@@ -47,7 +47,7 @@ class IntakeMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake(Generic[E]):
+class MessageHandler(Generic[E]):
     """`read` returns None for what is not ours to heed, and raises DeadEnd, as `apply` may.
 
     `subject` names the user that an event is about, `apply` returns what became of it.
@@ -57,8 +57,8 @@ class Intake(Generic[E]):
     subject: Callable[[E], str]
     apply: Callable[[E], Awaitable[str]]
     producer: Producer
-    lanes: Lanes
-    metrics: IntakeMetrics
+    locks: KeyedLocks
+    metrics: IncomingMetrics
 
     async def handle(self, message: Message) -> None:
         """Return when the message is decided: applied, skipped, or held by the dead letters."""
@@ -77,19 +77,19 @@ class Intake(Generic[E]):
         if event is None:
             return "skipped"
         subject = self.subject(event)
-        lane = self.lanes.of(subject)
+        lock = self.locks.for_key(subject)
         with message.assignment.waiting():
-            await lane.acquire()
+            await lock.acquire()
         try:
             outcome = await self._apply(message, event)
         finally:
-            lane.release()
+            lock.release()
         log.info(
             "event_applied" if outcome == "applied" else "event_left",
             topic=message.topic,
             source=message.header("ce_source"),
             event_id=message.header("ce_id"),
-            user_id=subject,
+            subject=subject,
             outcome=outcome,
         )
         return outcome

@@ -1,1 +1,0 @@
-"""What comes in by Kafka and concerns accounts."""

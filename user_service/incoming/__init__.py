@@ -1,0 +1,1 @@
+"""Messages of Kafka that concern accounts, whoever has sent them."""
