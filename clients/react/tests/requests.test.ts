@@ -124,7 +124,7 @@ describe("a request", () => {
 describe("a registration", () => {
   test("is verified by its own id, which nobody has to carry", async () => {
     await client.register({ name: "Ann", ...ANN });
-    expect(client.state().registration).toMatchObject({ email: ANN.email });
+    expect(client.getSnapshot().registration).toMatchObject({ email: ANN.email });
     const user = await client.verify({ otp: "123456" });
     expect(user.email).toBe(ANN.email);
     const registration_id = "a".repeat(32);
@@ -133,7 +133,7 @@ describe("a registration", () => {
       otp: "123456",
       registration_id,
     });
-    expect(client.state().registration).toBeNull();
+    expect(client.getSnapshot().registration).toBeNull();
   });
 
   test("gets another code for the same attempt", async () => {
@@ -169,7 +169,7 @@ describe("a registration", () => {
     await client.resend();
     vi.advanceTimersByTime(1);
     expect(await refused(client.resend())).toMatchObject({ code: "no_registration" });
-    expect(client.state().registration).toBeNull();
+    expect(client.getSnapshot().registration).toBeNull();
     vi.useRealTimers();
   });
 
@@ -183,7 +183,7 @@ describe("a registration", () => {
     await client.register({ name: "Ann", ...ANN });
     service.rule = () => refusal(400, "wrong_code");
     expect(await refused(client.verify({ otp: "000000" }))).toMatchObject({ code: "wrong_code" });
-    expect(client.state().registration).not.toBeNull();
+    expect(client.getSnapshot().registration).not.toBeNull();
   });
 });
 
@@ -195,7 +195,7 @@ describe("a recovery", () => {
     await client.reset({ otp: "123456", ...renewed });
     const body = { otp: "123456", email: ANN.email, recovery_id: id, ...renewed };
     expect(service.seen("/api/auth/reset-password")[0]?.body).toEqual(body);
-    expect(client.state().recovery).toBeNull();
+    expect(client.getSnapshot().recovery).toBeNull();
   });
 
   test("by link sends its token alone", async () => {

@@ -47,7 +47,7 @@ describe("tokens", () => {
     await client.logout();
     await client.login(ANN);
     expect(await store.get("refresh_token")).toMatch(/^refresh-/);
-    const visible = JSON.stringify([client, Object.entries(client), client.state()]);
+    const visible = JSON.stringify([client, Object.entries(client), client.getSnapshot()]);
     expect(visible).not.toMatch(/(access|refresh)-\d/);
     for (const spy of printed) expect(spy).not.toHaveBeenCalled();
   });
@@ -56,7 +56,11 @@ describe("tokens", () => {
     await client.login(ANN);
     const reloaded = new GatepostClient({ baseUrl: service.url, store });
     await reloaded.reload();
-    expect(reloaded.state()).toMatchObject({ user: { name: "ann" }, loading: false, error: null });
+    expect(reloaded.getSnapshot()).toMatchObject({
+      user: { name: "ann" },
+      loading: false,
+      error: null,
+    });
   });
 });
 
@@ -106,7 +110,7 @@ describe("an access token", () => {
     await expect(client.profile()).rejects.toMatchObject({ code: "somebody_else" });
     const asking = service.seen("/api/auth/profile").map(({ headers }) => headers.authorization);
     expect(asking).not.toContain("Bearer access-3"); // Bob's, in this tab
-    expect(client.state().user?.name).toBe("bob");
+    expect(client.getSnapshot().user?.name).toBe("bob");
     expect((await client.profile()).name).toBe("bob");
     vi.useRealTimers();
   });
@@ -157,7 +161,7 @@ describe("a refresh", () => {
     await client.login(ANN);
     for (const login of service.access.values()) login.live = false;
     expect(await client.refresh()).toBeNull();
-    expect(client.state().user).toBeNull();
+    expect(client.getSnapshot().user).toBeNull();
     expect(await store.get("refresh_token")).toBeNull();
     await expect(client.profile()).rejects.toMatchObject({ code: "not_logged_in" });
   });
@@ -171,7 +175,7 @@ describe("a refresh", () => {
     const kept = await store.get("refresh_token");
     release();
     await refreshing;
-    expect(client.state().user?.name).toBe("bob");
+    expect(client.getSnapshot().user?.name).toBe("bob");
     expect(await store.get("refresh_token")).toBe(kept);
     expect((await client.profile()).name).toBe("bob");
   });
@@ -182,7 +186,7 @@ describe("logging out", () => {
     await client.login(ANN);
     await client.logout();
     expect([...service.access.values()].map(({ live }) => live)).toEqual([false]);
-    expect(client.state().user).toBeNull();
+    expect(client.getSnapshot().user).toBeNull();
     expect(await store.get("refresh_token")).toBeNull();
   });
 
@@ -190,7 +194,7 @@ describe("logging out", () => {
     await client.login(ANN);
     await service.stop();
     await expect(client.logout()).rejects.toBeInstanceOf(GatepostError);
-    expect(client.state().user).toBeNull();
+    expect(client.getSnapshot().user).toBeNull();
     expect(await store.get("refresh_token")).toBeNull();
   });
 
@@ -198,21 +202,21 @@ describe("logging out", () => {
     await client.login(ANN);
     for (const login of service.access.values()) login.live = false;
     await client.logout();
-    expect(client.state().user).toBeNull();
+    expect(client.getSnapshot().user).toBeNull();
   });
 });
 
 describe("the state", () => {
   test("is found out once somebody watches, and told at each change only", async () => {
     const states: string[] = [];
-    client.watch(() => states.push(JSON.stringify(client.state())));
-    client.watch(() => {});
-    await vi.waitFor(() => expect(client.state().loading).toBe(false));
+    client.subscribe(() => states.push(JSON.stringify(client.getSnapshot())));
+    client.subscribe(() => {});
+    await vi.waitFor(() => expect(client.getSnapshot().loading).toBe(false));
     await client.login(ANN);
     await client.reload();
     const repeated = states.filter((state, index) => state === states[index - 1]);
     expect(repeated).toHaveLength(1); // the same person, read anew, is another object
-    expect(client.state()).toMatchObject({ user: { name: "ann" }, loading: false });
+    expect(client.getSnapshot()).toMatchObject({ user: { name: "ann" }, loading: false });
   });
 
   test("is read once for everybody who asks at a time", async () => {
@@ -226,15 +230,19 @@ describe("the state", () => {
     const reloaded = new GatepostClient({ baseUrl: service.url, store });
     service.rule = () => refusal(503, "unavailable");
     await reloaded.reload();
-    expect(reloaded.state()).toMatchObject({ user: null, loading: false, error: { status: 503 } });
+    expect(reloaded.getSnapshot()).toMatchObject({
+      user: null,
+      loading: false,
+      error: { status: 503 },
+    });
     service.rule = () => undefined;
     await reloaded.reload();
-    expect(reloaded.state()).toMatchObject({ user: { name: "ann" }, error: null });
+    expect(reloaded.getSnapshot()).toMatchObject({ user: { name: "ann" }, error: null });
   });
 
   test.each(["not json", "17", '{"id": 1}'])("survives %s in its store", async (rubbish) => {
     await store.set("registration", rubbish);
     await client.reload();
-    expect(client.state()).toMatchObject({ registration: null, loading: false, error: null });
+    expect(client.getSnapshot()).toMatchObject({ registration: null, loading: false, error: null });
   });
 });

@@ -125,7 +125,7 @@ test("a verb outlives its component, which may go because of it", async () => {
   unmount();
   answer();
   expect(await done).toBe(true);
-  expect(client.state().user?.name).toBe("ann");
+  expect(client.getSnapshot().user?.name).toBe("ann");
 });
 
 test("on a server nobody is known yet, and nothing is asked", () => {

@@ -1,17 +1,17 @@
 import type {
   Credentials,
-  Person,
+  NewUser,
   RecoveryStarted,
   RegistrationStarted,
   Reset,
   Tokens,
   User,
 } from "./answers.js";
-import { type Attempt, begun, UnderWay } from "./attempt.js";
+import { type Attempt, begun, PendingAttempt } from "./attempt.js";
 import { GatepostError, hasStatus } from "./error.js";
 import { type Call, type Fetch, Http } from "./http.js";
 import { Session } from "./session.js";
-import { type State, Watched } from "./state.js";
+import { ObservableState, type State } from "./state.js";
 import { memoryStore, type TokenStore } from "./store.js";
 
 const TIMEOUT_MS = 5_000;
@@ -33,31 +33,31 @@ type Abortable = { signal?: AbortSignal | undefined };
 export class GatepostClient {
   readonly #http: Http;
   readonly #session: Session;
-  readonly #registration: UnderWay;
-  readonly #recovery: UnderWay;
-  readonly #watched = new Watched();
+  readonly #registration: PendingAttempt;
+  readonly #recovery: PendingAttempt;
+  readonly #observable = new ObservableState();
   #restoring: Promise<void> | null = null;
 
   constructor({ baseUrl, store = memoryStore(), fetch, timeout = TIMEOUT_MS }: Options) {
     this.#http = new Http(baseUrl, fetch, timeout);
-    this.#registration = new UnderWay(store, "registration", (registration) =>
-      this.#watched.change({ registration }),
+    this.#registration = new PendingAttempt(store, "registration", (registration) =>
+      this.#observable.change({ registration }),
     );
-    this.#recovery = new UnderWay(store, "recovery", (recovery) =>
-      this.#watched.change({ recovery }),
+    this.#recovery = new PendingAttempt(store, "recovery", (recovery) =>
+      this.#observable.change({ recovery }),
     );
     this.#session = new Session(this.#http, store, `gatepost.refresh.${baseUrl}`, (user) =>
-      this.#watched.change({ user }),
+      this.#observable.change({ user }),
     );
   }
 
   /** Mails a code to the address. A taken address is answered alike, and its owner told. */
-  async register(person: Person): Promise<Attempt> {
+  async register(user: NewUser): Promise<Attempt> {
     const { registration_id, ...mailed } = await this.#post<RegistrationStarted>(
       "/api/auth/register",
-      person,
+      user,
     );
-    return this.#registration.keep(begun(registration_id, person.email, mailed));
+    return this.#registration.keep(begun(registration_id, user.email, mailed));
   }
 
   /** Mails another code for the registration under way. */
@@ -81,7 +81,7 @@ export class GatepostClient {
     const askedAt = Date.now();
     const tokens = await this.#post<Tokens>("/api/auth/login", credentials);
     await this.#session.open(tokens, askedAt);
-    this.#watched.change({ error: null });
+    this.#observable.change({ error: null });
     return tokens.user;
   }
 
@@ -109,7 +109,7 @@ export class GatepostClient {
   async profile({ signal }: Abortable = {}): Promise<User> {
     const call: Call = { method: "GET", path: "/api/auth/profile", signal };
     const { user } = await this.#session.call<{ user: User }>(call);
-    this.#watched.change({ user });
+    this.#observable.change({ user });
     return user;
   }
 
@@ -153,26 +153,26 @@ export class GatepostClient {
     return this.#restoring;
   }
 
-  readonly state = (): State => this.#watched.state;
+  readonly getSnapshot = (): State => this.#observable.state;
 
-  /** Calls `listener` after each change of state; whoever watches first makes it be found out. */
-  readonly watch = (listener: () => void): (() => void) => {
-    if (this.#watched.state.loading) void this.reload();
-    return this.#watched.watch(listener);
+  /** Calls `listener` after each change of state; whoever subscribes first makes it be found out. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    if (this.#observable.state.loading) void this.reload();
+    return this.#observable.subscribe(listener);
   };
 
   async #restore(): Promise<void> {
     try {
       await this.#registration.find();
       await this.#recovery.find();
-      if (this.#watched.state.user === null) await this.#session.refresh();
+      if (this.#observable.state.user === null) await this.#session.refresh();
       else await this.profile();
-      this.#watched.change({ error: null });
+      this.#observable.change({ error: null });
     } catch (error) {
       if (!(error instanceof GatepostError)) throw error;
-      this.#watched.change({ error });
+      this.#observable.change({ error });
     } finally {
-      this.#watched.change({ loading: false });
+      this.#observable.change({ loading: false });
     }
   }
 

@@ -32,7 +32,7 @@ export interface Tokens {
   user: User;
 }
 
-export interface Person {
+export interface NewUser {
   name: string;
   email: string;
   password: string;

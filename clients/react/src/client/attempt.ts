@@ -21,7 +21,7 @@ export function begun(id: string, email: string, mailed: Mailed, begunAt = Date.
 }
 
 /** The attempt whose code a person is about to type, carried for them from its beginning. */
-export class UnderWay {
+export class PendingAttempt {
   readonly #store: TokenStore;
   readonly #what: "registration" | "recovery";
   readonly #onChange: (attempt: Attempt | null) => void;

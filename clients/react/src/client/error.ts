@@ -11,7 +11,8 @@ export interface Told {
 /**
  * A call did not do what it was asked. `code` is stable, `detail` is a sentence for people, `fields`
  * maps refused fields to sentences, `retryAfter` is in seconds. `status` is 0 when no answer came:
- * `unreachable`, or `timeout`.
+ * `unreachable`, or `timeout`. The client itself refuses with `not_logged_in` (401), `somebody_else`
+ * (409), `no_registration` and `no_recovery` (410).
  */
 export class GatepostError extends Error {
   override readonly name = "GatepostError";

@@ -5,7 +5,7 @@ export type Fetch = typeof globalThis.fetch;
 
 /** `token` goes into the Authorization header, `timeout` is in milliseconds. */
 export interface Call {
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST";
   path: string;
   body?: object;
   token?: string;

@@ -1,4 +1,4 @@
-export type { Credentials, Person, Reset, Tokens, User } from "./answers.js";
+export type { Credentials, NewUser, Reset, Tokens, User } from "./answers.js";
 export type { Attempt } from "./attempt.js";
 export { GatepostError } from "./error.js";
 export { GatepostClient, type Options } from "./GatepostClient.js";

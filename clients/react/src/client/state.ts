@@ -22,8 +22,8 @@ export const UNKNOWN: State = {
   recovery: null,
 };
 
-/** A State that can be watched; it is another object exactly when something in it has changed. */
-export class Watched {
+/** A State that tells of its changes; it is another object exactly when something in it has changed. */
+export class ObservableState {
   #state: State = UNKNOWN;
   readonly #listeners = new Set<() => void>();
 
@@ -40,7 +40,7 @@ export class Watched {
   }
 
   /** Returns what ends it. */
-  watch(listener: () => void): () => void {
+  subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

@@ -1,13 +1,13 @@
 import { useMemo, useSyncExternalStore } from "react";
-import type { Credentials, Person, Reset } from "../client/answers.js";
+import type { Credentials, NewUser, Reset } from "../client/answers.js";
 import type { GatepostClient } from "../client/GatepostClient.js";
 import { type State, UNKNOWN } from "../client/state.js";
 import { useClient } from "./GatepostProvider.js";
-import { type Doing, useDoing } from "./useDoing.js";
+import { type Action, useAction } from "./useAction.js";
 
 /** Each resolves to whether it was done; if not, `error` tells why. A refusal never rejects. */
 export interface Verbs {
-  register: (person: Person) => Promise<boolean>;
+  register: (user: NewUser) => Promise<boolean>;
   resend: () => Promise<boolean>;
   verify: (code: { otp: string }) => Promise<boolean>;
   login: (credentials: Credentials) => Promise<boolean>;
@@ -28,13 +28,13 @@ export interface UseUser extends State, Verbs {
 
 export function useUser(): UseUser {
   const client = useClient();
-  const state = useSyncExternalStore(client.watch, client.state, () => UNKNOWN);
-  const { busy, refusal, run } = useDoing();
+  const state = useSyncExternalStore(client.subscribe, client.getSnapshot, () => UNKNOWN);
+  const { busy, refusal, run } = useAction();
   const verbs = useMemo(() => verbsOf(client, run), [client, run]);
   return { ...state, ...verbs, busy, error: refusal ?? state.error };
 }
 
-function verbsOf(client: GatepostClient, run: Doing["run"]): Verbs {
+function verbsOf(client: GatepostClient, run: Action["run"]): Verbs {
   return {
     register: (person) => run(() => client.register(person)),
     resend: () => run(() => client.resend()),

@@ -6,7 +6,7 @@ interface Doings {
   refusal: GatepostError | null;
 }
 
-export interface Doing {
+export interface Action {
   busy: boolean;
   refusal: GatepostError | null;
   /** Resolves to whether `work` was done; what refused it becomes `refusal`, until the next work. */
@@ -17,7 +17,7 @@ export interface Doing {
  * Work that a component has begun. It goes on when the component is gone: to abort a request undoes
  * nothing of what the service does for it, and loses the answer.
  */
-export function useDoing(): Doing {
+export function useAction(): Action {
   const [{ underWay, refusal }, change] = useState<Doings>({ underWay: 0, refusal: null });
   const run = useCallback(async (work: () => Promise<unknown>) => {
     change((now) => ({ underWay: now.underWay + 1, refusal: null }));
