@@ -22,7 +22,7 @@ from user_service.errors import (
 from user_service.identity.account_store import Status
 from user_service.identity.clerk_store import LinkedAccount
 from user_service.web.answers import Success
-from user_service.web.client_credentials import CLIENT, SCHEME, basic_credentials
+from user_service.web.basic_auth import BASIC, basic_credentials, is_basic
 from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
@@ -61,7 +61,7 @@ class LinkedUserData(Struct, frozen=True):
 @get(
     "/api/users/by-clerk-id/{clerk_id:str}",
     tags=["Clerk"],
-    security=CLIENT + BEARER,
+    security=BASIC + BEARER,
     summary="Look up whom a user of Clerk is here",
     description="For other services, with their client credentials, and for administrators.",
     responses=documented(
@@ -78,7 +78,7 @@ async def by_clerk_id(
 async def _find(request: AnyRequest, clerk_id: str, clerk_users: ClerkUsers) -> LinkedAccount:
     exchange = exchange_of(request)
     header = exchange.headers.get(b"authorization", b"")
-    if header[: len(SCHEME)].lower() == SCHEME:
+    if is_basic(header):
         linked = await clerk_users.for_service(basic_credentials(header), clerk_id)
         exchange.subject = str(linked.account.id)
         return linked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from user_service.errors import InvalidFields
 from user_service.identity.clients import ClientCredentials
 from user_service.oauth.forms import Form
-from user_service.web.client_credentials import basic_credentials
+from user_service.web.basic_auth import basic_credentials
 from user_service.web.exchange import AnyRequest, exchange_of
 
 

@@ -30,7 +30,7 @@ from user_service.oauth.introspection import Introspected, Introspection
 from user_service.oauth.refusals import IN_OAUTH_SHAPE, documented
 from user_service.profile.flow import Profile
 from user_service.web import problems
-from user_service.web.client_credentials import CLIENT
+from user_service.web.basic_auth import BASIC
 from user_service.web.exchange import AnyRequest, device_of, exchange_of
 from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
@@ -125,7 +125,7 @@ class FormRoutes(Controller):
         "/introspect",
         status_code=HTTP_200_OK,
         operation_class=ClientForm,
-        security=CLIENT,
+        security=BASIC,
         summary="Ask what a token is worth at this moment (RFC 7662)",
         responses=documented(*FORM, ClientRejected),
     )
@@ -141,7 +141,7 @@ class FormRoutes(Controller):
         "/revoke",
         status_code=HTTP_200_OK,
         operation_class=ClientForm,
-        security=CLIENT,
+        security=BASIC,
         summary="End a token's session (RFC 7009)",
         responses=documented(*FORM, ClientRejected),
     )

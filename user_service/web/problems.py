@@ -23,7 +23,7 @@ from user_service.errors import (
     Unavailable,
 )
 from user_service.web.answers import FieldError, Problem
-from user_service.web.client_credentials import CHALLENGE
+from user_service.web.basic_auth import CHALLENGE
 from user_service.web.exchange import AnyRequest, Exchange, exchange_of
 from user_service.web.field_errors import field_errors
 
