@@ -238,6 +238,22 @@ async def test_an_account_that_is_being_deleted_is_waited_for(corner: Corner) ->
     assert people_of_one(await corner.fetch(WHO, address)) == ("Ann", clerk_id, True)
 
 
+async def test_who_moves_to_an_address_in_the_file_and_the_import_do_not_wait_in_a_circle(
+    corner: Corner,
+) -> None:
+    address, id = await _settled(corner)
+    moved, stays, joins = fresh_address(), _fresh_id(), _fresh_id()
+    batch = [_candidate(moved, clerk_id=joins), _candidate(address, clerk_id=stays)]
+    async with held(corner, id) as lock:
+        settling = asyncio.create_task(_outcomes(corner, *batch))
+        await lock.waiting(1)
+        # An import that made the new address before it waited for the account would hold this up.
+        await lock.execute("SET LOCAL lock_timeout = '500ms'")
+        await lock.execute("UPDATE accounts SET email = $2 WHERE id = $1", id, moved)
+    assert await settling == ["linked", "created"]
+    assert people_of_one(await corner.fetch(WHO, moved)) == ("Settled", joins, False)
+
+
 async def test_a_commit_whose_answer_was_lost_is_still_counted_as_made(corner: Corner) -> None:
     alone = _candidate(fresh_address())
     linked = _candidate(fresh_address(), clerk_id=_fresh_id())
