@@ -18,7 +18,7 @@ from user_service.accounts.edited import Edit, edit_account
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.errors import InvalidFields, UsernamesSpent, UsernameTaken
-from user_service.identity import account_store, clerk_store
+from user_service.identity import account_store, clerk_link_store, clerk_store
 from user_service.identity.account_store import Account, Credentials
 from user_service.identity.clerk_store import ClerkUser
 from user_service.identity.names import acceptable_name, canonical_username
@@ -35,7 +35,7 @@ async def join_account(tx: Transaction, user: ClerkUser, address: str) -> ClerkU
     made = await _make(tx, user, address)
     found = None if made else await account_store.lock_by_address(tx, address)
     account = found.account if found else made
-    if account is None or await clerk_store.user_of(tx, account.id) is not None:
+    if account is None or await clerk_link_store.user_of(tx, account.id) is not None:
         return replace(user, contested=True)
     await audit_store.write(tx, account.id, "clerk_linked", CLERK, detail=user.id)
     return replace(user, account_id=account.id, made_account=made is not None, contested=False)

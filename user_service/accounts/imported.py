@@ -9,24 +9,25 @@ from msgspec.structs import replace
 from shared.events import UserRegistered
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.identity import import_store
+from user_service.identity import account_batch_store, clerk_link_store, username_store
+from user_service.identity.account_batch_store import ImportedAccount
 from user_service.identity.account_store import Account
-from user_service.identity.import_store import Link, Newcomer
+from user_service.identity.clerk_link_store import Link
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 
 
 async def import_accounts(
-    tx: Transaction, newcomers: Sequence[Newcomer], by: Actor
+    tx: Transaction, imported: Sequence[ImportedAccount], by: Actor
 ) -> list[Account]:
     """The new accounts: an address that has one makes none, and a taken username is left out."""
-    inserted = {account.id: account for account in await import_store.insert(tx, newcomers)}
+    inserted = {account.id: account for account in await account_batch_store.insert(tx, imported)}
     wishes = {
-        newcomer.id: newcomer.username
-        for newcomer in newcomers
-        if newcomer.username is not None and newcomer.id in inserted
+        account.id: account.username
+        for account in imported
+        if account.username is not None and account.id in inserted
     }
-    given = await import_store.claim(tx, wishes) if wishes else {}
+    given = await username_store.claim_each(tx, wishes) if wishes else {}
     accounts = [replace(account, username=given.get(id)) for id, account in inserted.items()]
     await outbox_store.put_each(tx, [(account.id, _registered(account)) for account in accounts])
     await audit_store.write_each(tx, [(account.id, "") for account in accounts], "imported", by)
@@ -35,7 +36,7 @@ async def import_accounts(
 
 async def link_accounts(tx: Transaction, links: Sequence[Link], by: Actor) -> None:
     """Accounts stand for users of Clerk from now on. Under the locks of both."""
-    await import_store.link(tx, links)
+    await clerk_link_store.link_each(tx, links)
     about = [(link.account_id, link.clerk_id) for link in links]
     await audit_store.write_each(tx, about, "clerk_linked", by)
 

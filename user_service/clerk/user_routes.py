@@ -20,7 +20,7 @@ from user_service.errors import (
     Unavailable,
 )
 from user_service.identity.account_store import Status
-from user_service.identity.clerk_store import LinkedAccount
+from user_service.identity.clerk_link_store import LinkedAccount
 from user_service.web.answers import Success
 from user_service.web.basic_auth import BASIC, basic_credentials, is_basic
 from user_service.web.exchange import AnyRequest, exchange_of

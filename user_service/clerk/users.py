@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.errors import NoSuchUser
-from user_service.identity import clerk_store
+from user_service.identity import clerk_link_store
 from user_service.identity.access_tokens import Claims
 from user_service.identity.callers import admin_behind
-from user_service.identity.clerk_store import LinkedAccount
+from user_service.identity.clerk_link_store import LinkedAccount
 from user_service.identity.clients import ClientCredentials, Clients
 from user_service.storage.postgres import Connection, Database
 from user_service.storage.rate_limits import Client
@@ -40,7 +40,7 @@ class ClerkUsers:
 
 
 async def _linked(connection: Connection, id: str) -> LinkedAccount:
-    found = await clerk_store.linked_account(connection, id)
+    found = await clerk_link_store.linked_account(connection, id)
     if found is None:
         raise NoSuchUser
     return found

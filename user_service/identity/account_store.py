@@ -1,7 +1,8 @@
 """The table `accounts`: whole rows, their locks and their versions.
 
 Single nouns of it are looked after by address_store, password_store and username_store; as
-administrators page through it, it is read by directory_store.
+administrators page through it, it is read by directory_store. Many rows in one statement are the
+business of account_batch_store.
 """
 
 from __future__ import annotations

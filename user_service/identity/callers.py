@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from user_service.errors import AdminsOnly, TokenRejected
-from user_service.identity import account_store, clerk_store, session_store
+from user_service.identity import account_store, clerk_link_store, session_store
 from user_service.identity.access_tokens import Claims
 from user_service.identity.account_store import Account, Credentials
 from user_service.identity.clerk_tokens import ClerkClaims
@@ -25,7 +25,7 @@ async def reader_behind(connection: Connection, claims: Claims | ClerkClaims) ->
     """
     if isinstance(claims, Claims):
         return await account_behind(connection, claims)
-    linked = await clerk_store.linked_account(connection, claims.user_id)
+    linked = await clerk_link_store.linked_account(connection, claims.user_id)
     if linked is None or linked.status != "active":
         raise TokenRejected
     return linked.account

@@ -1,4 +1,6 @@
-"""The table `clerk_users`: users of Clerk as it described them last, and their accounts here.
+"""The table `clerk_users`: users of Clerk as it described them last, and their locks.
+
+Which accounts stand for them is looked after by clerk_link_store.
 
 A user that Clerk has deleted, or whose account was deleted here, stays known for good: its row
 says nothing of a person any more, and keeps a late message from bringing the account back.
@@ -13,7 +15,6 @@ from asyncpg import Record
 from msgspec import Struct
 from msgspec.structs import replace
 
-from user_service.identity.account_store import COLUMNS, Account, Status, account_of
 from user_service.storage.postgres import Connection, Transaction
 
 # What Clerk calls a user; in Kafka, in logs and in our paths it is nothing else.
@@ -27,7 +28,9 @@ class Version(Struct, frozen=True, order=True):
     sent_at: datetime
 
 
-NEVER = Version(datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+# No webhook is older, for Clerk counts from here. The least datetime would not do: asyncpg reads it
+# back without a zone.
+NEVER = Version(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC))
 
 
 class ClerkUser(Struct, frozen=True, kw_only=True):
@@ -60,20 +63,41 @@ class ClerkUser(Struct, frozen=True, kw_only=True):
         return user
 
 
-class LinkedAccount(Struct, frozen=True):
-    account: Account
-    status: Status
-
-
 async def lock(tx: Transaction, id: str) -> ClerkUser | None:
     """What is known of the user; nobody else learns of it until the transaction ends.
 
     Not the row, which may not be there yet, but the id is locked: who has it goes on to lock
     accounts, while who deletes an account goes from there to the row.
     """
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", id)
+    await lock_each(tx, [id])
     row = await tx.fetchrow("SELECT * FROM clerk_users WHERE id = $1", id)
     return _user_of(row) if row else None
+
+
+async def lock_each(tx: Transaction, ids: list[str]) -> None:
+    """The same of many, such that two who lock the same ones never wait for each other."""
+    await tx.execute(
+        """
+        SELECT pg_advisory_xact_lock(key) FROM (
+            SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest($1::text[]) AS id ORDER BY 1
+        ) AS keys
+        """,
+        ids,
+    )
+
+
+async def known(connection: Connection, ids: list[str], account_ids: list[UUID]) -> list[ClerkUser]:
+    """These users, as far as they are known, and those that these accounts stand for."""
+    rows = await connection.fetch(
+        """
+        SELECT * FROM clerk_users WHERE id = ANY($1)
+        UNION
+        SELECT * FROM clerk_users WHERE account_id = ANY($2)
+        """,
+        ids,
+        account_ids,
+    )
+    return [_user_of(row) for row in rows]
 
 
 async def save(tx: Transaction, user: ClerkUser) -> None:
@@ -131,27 +155,6 @@ async def forget_account(tx: Transaction, account_id: UUID) -> None:
         """,
         account_id,
     )
-
-
-async def user_of(connection: Connection, account_id: UUID) -> str | None:
-    """The id of the Clerk user that the account stands for."""
-    id: str | None = await connection.fetchval(
-        "SELECT id FROM clerk_users WHERE account_id = $1", account_id
-    )
-    return id
-
-
-async def linked_account(connection: Connection, id: str) -> LinkedAccount | None:
-    """The account that stands for a Clerk user, whether or not it is active."""
-    row = await connection.fetchrow(
-        f"""
-        SELECT {COLUMNS}, accounts.status
-        FROM clerk_users JOIN accounts ON accounts.id = clerk_users.account_id
-        WHERE clerk_users.id = $1
-        """,
-        id,
-    )
-    return LinkedAccount(account_of(row), row["status"]) if row else None
 
 
 def _user_of(row: Record) -> ClerkUser:

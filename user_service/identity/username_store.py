@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from user_service.storage.postgres import Transaction
+from user_service.storage.postgres import Connection, Transaction
 
 
 async def claim(tx: Transaction, account_id: UUID, username: str) -> bool:
@@ -27,6 +27,35 @@ async def claim(tx: Transaction, account_id: UUID, username: str) -> bool:
         username,
     )
     return given is not None
+
+
+async def claim_each(tx: Transaction, wishes: dict[UUID, str]) -> dict[UUID, str]:
+    """Give new accounts their usernames; returns those that were free."""
+    rows = await tx.fetch(
+        """
+        WITH claim AS (
+            INSERT INTO claimed_usernames (username, account_id)
+            SELECT username, account_id
+            FROM unnest($1::text[], $2::uuid[]) AS wish (username, account_id)
+            ORDER BY username
+            ON CONFLICT DO NOTHING
+            RETURNING username, account_id
+        )
+        UPDATE accounts SET username = claim.username FROM claim WHERE id = claim.account_id
+        RETURNING accounts.id, accounts.username
+        """,
+        list(wishes.values()),
+        list(wishes),
+    )
+    return {row["id"]: row["username"] for row in rows}
+
+
+async def claimed(connection: Connection, usernames: list[str]) -> set[str]:
+    """Which of them belong to somebody."""
+    rows = await connection.fetch(
+        "SELECT username FROM claimed_usernames WHERE username = ANY($1)", usernames
+    )
+    return {row["username"] for row in rows}
 
 
 async def give_up(tx: Transaction, account_id: UUID) -> None:

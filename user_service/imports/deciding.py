@@ -7,7 +7,9 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
-from user_service.identity.import_store import Link, Newcomer
+from user_service.identity.account_batch_store import ImportedAccount
+from user_service.identity.clerk_link_store import Link
+from user_service.identity.clerk_store import ClerkUser
 from user_service.imports.candidates import USERNAME_TAKEN, Candidate
 
 OTHER_CLERK_USER = "account stands for another user of Clerk"
@@ -24,20 +26,13 @@ class Occupant(Struct):
     clerk_id: str | None = None
 
 
-class ClerkStanding(Struct, frozen=True):
-    """`account_id` is None when no account stands for the user."""
-
-    account_id: UUID | None
-    deleted: bool = False
-
-
 class Situation(Struct):
     """What there is by addresses, ids of Clerk users and usernames; and what shall be added."""
 
     occupants: dict[str, Occupant]
-    clerk_users: dict[str, ClerkStanding]
+    clerk_users: dict[str, ClerkUser]
     usernames: set[str]
-    newcomers: list[Newcomer] = field(default_factory=list)
+    newcomers: list[ImportedAccount] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
 
 
@@ -67,7 +62,7 @@ def decide(candidate: Candidate, there: Situation) -> Verdict:
     return Verdict("linked")
 
 
-def _known(candidate: Candidate, user: ClerkStanding) -> Verdict:
+def _known(candidate: Candidate, user: ClerkUser) -> Verdict:
     if user.deleted:
         return Verdict("skipped", DELETED)
     if user.account_id is None:
@@ -89,7 +84,7 @@ def _create(candidate: Candidate, there: Situation) -> Verdict:
     if username is not None and not taken:
         there.usernames.add(username)
     there.newcomers.append(
-        Newcomer(
+        ImportedAccount(
             id=candidate.id,
             email=candidate.email,
             name=candidate.name,
@@ -107,5 +102,5 @@ def _create(candidate: Candidate, there: Situation) -> Verdict:
 def _link(candidate: Candidate, clerk_id: str, there: Situation, *, made_account: bool) -> None:
     occupant = there.occupants[candidate.email]
     occupant.clerk_id = clerk_id
-    there.clerk_users[clerk_id] = ClerkStanding(occupant.account_id)
+    there.clerk_users[clerk_id] = ClerkUser(id=clerk_id, account_id=occupant.account_id)
     there.links.append(Link(clerk_id, occupant.account_id, candidate.email, made_account))

@@ -8,8 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from user_service.identity.clerk_store import ClerkUser
 from user_service.imports.candidates import Candidate
-from user_service.imports.deciding import ClerkStanding, Occupant, Situation, Verdict, decide
+from user_service.imports.deciding import Occupant, Situation, Verdict, decide
 from user_service.imports.looking import look
 from user_service.storage.postgres import Database
 
@@ -33,8 +34,9 @@ class Foreseen:
         for candidate in batch:
             if account_id := self._find("address", candidate.email):
                 there.occupants[candidate.email] = Occupant(UUID(account_id))
-            if candidate.clerk_id and (account_id := self._find("clerk", candidate.clerk_id)):
-                there.clerk_users[candidate.clerk_id] = ClerkStanding(UUID(account_id))
+            id = candidate.clerk_id
+            if id and (account_id := self._find("clerk", id)):
+                there.clerk_users[id] = ClerkUser(id=id, account_id=UUID(account_id))
             if candidate.username and self._find("username", candidate.username) is not None:
                 there.usernames.add(candidate.username)
         for occupant in there.occupants.values():
