@@ -23,12 +23,12 @@ PADDED = "walnut ferry cobalt"
 FAILURES: dict[Behaviour, str] = {
     "hang": "TimeoutError()",
     "trickle": "TimeoutError()",
-    "garbage": "BadPage('not a range')",
-    "html": "BadPage('not a range')",
-    "packed": "BadPage('not a range')",
-    "huge": "BadPage('too long')",
-    "error": "BadPage('status 429')",
-    "redirect": "BadPage('status 302')",
+    "garbage": "UnexpectedAnswer('not a range')",
+    "html": "UnexpectedAnswer('not a range')",
+    "packed": "UnexpectedAnswer('not a range')",
+    "huge": "UnexpectedAnswer('too long')",
+    "error": "UnexpectedAnswer('status 429')",
+    "redirect": "UnexpectedAnswer('status 302')",
     "close": "ServerDisconnectedError('Server disconnected')",
 }
 # What is promised, and what a busy machine may add to it.

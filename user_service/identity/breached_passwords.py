@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from user_service.errors import Unavailable
-from user_service.identity.foreign_pages import UNREADABLE, BadPage, open_session, read_page
+from user_service.identity.http_fetch import FETCH_ERRORS, UnexpectedAnswer, fetch, open_session
 from user_service.storage.breaker import Breaker
 
 SECONDS = 0.8
@@ -58,7 +58,7 @@ class BreachedPasswords:
         except Unavailable:
             self._checks.labels("failed").inc()
             return False
-        except UNREADABLE as error:
+        except FETCH_ERRORS as error:
             self._breaker.failed(error)
             self._checks.labels("failed").inc()
             log.warning("breach_check_failed", reason=repr(error))
@@ -69,10 +69,10 @@ class BreachedPasswords:
 
     async def _range(self, prefix: str) -> set[bytes]:
         """How the breached hashes with this beginning go on; raises whatever went wrong."""
-        body = await read_page(
+        body = await fetch(
             self._session, self._url + prefix, seconds=SECONDS, most_bytes=MOST_BYTES
         )
         lines = [LINE.fullmatch(line) for line in body.split()]
         if None in lines:
-            raise BadPage("not a range")
+            raise UnexpectedAnswer("not a range")
         return {line["rest"].upper() for line in lines if line and int(line["count"])}

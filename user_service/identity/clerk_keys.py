@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from msgspec import Struct
 
 from user_service.errors import Unavailable
-from user_service.identity.foreign_pages import open_session, read_page
+from user_service.identity.http_fetch import fetch, open_session
 
 SECONDS = 1.0
 MOST_BYTES = 64 * 1024
@@ -86,7 +86,7 @@ class PublishedKeys:
 
     async def _take(self) -> None:
         try:
-            page = await read_page(self._session, self._url, seconds=SECONDS, most_bytes=MOST_BYTES)
+            page = await fetch(self._session, self._url, seconds=SECONDS, most_bytes=MOST_BYTES)
             keys = keys_of(page)
         except Exception as error:  # whatever it is, it may be over the next time
             if repr(error) != self._trouble:  # once: an outage must not fill the log

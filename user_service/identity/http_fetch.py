@@ -1,4 +1,4 @@
-"""Reading a page of somebody else's server: bounded in time and size, and from nowhere else."""
+"""Fetching from somebody else's server: bounded in time and size, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import aiohttp
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Gatepost"}
 
 
-class BadPage(Exception):
+class UnexpectedAnswer(Exception):
     """The server answered with something else than what was asked for."""
 
 
-# Whatever `read_page` raises.
-UNREADABLE = (aiohttp.ClientError, OSError, TimeoutError, BadPage)
+# Whatever `fetch` raises.
+FETCH_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, UnexpectedAnswer)
 
 
 def open_session(**headers: str) -> aiohttp.ClientSession:
@@ -24,20 +24,20 @@ def open_session(**headers: str) -> aiohttp.ClientSession:
     )
 
 
-async def read_page(
+async def fetch(
     session: aiohttp.ClientSession, url: str, *, seconds: float, most_bytes: int
 ) -> bytes:
-    """The body of a 200; anything else raises one of UNREADABLE."""
+    """The body of a 200; anything else raises one of FETCH_ERRORS."""
     async with (
         asyncio.timeout(seconds),
         # A redirect would let the server choose whom we ask.
         session.get(url, allow_redirects=False) as answer,
     ):
         if answer.status != 200:
-            raise BadPage(f"status {answer.status}")
+            raise UnexpectedAnswer(f"status {answer.status}")
         body = bytearray()
         async for part in answer.content.iter_any():
             body += part
             if len(body) > most_bytes:
-                raise BadPage("too long")
+                raise UnexpectedAnswer("too long")
     return bytes(body)
