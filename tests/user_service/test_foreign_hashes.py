@@ -18,7 +18,7 @@ from user_service.identity.password_hashes import (
     DigestRefused,
     StoredHash,
     canonical_digest,
-    cost_of,
+    scheme_of,
 )
 from user_service.identity.passwords import Passwords
 from user_service.settings.limits import ArgonCost
@@ -239,12 +239,12 @@ async def test_a_digest_at_our_own_cost_is_renewed_too() -> None:
     stored = canonical_digest(FORMATS["argon2id"])
     renewed = await passwords.renewed("correct horse battery", stored)
     assert renewed is not None
-    assert cost_of(renewed) == "$argon2id$v=19$m=64,t=1,p=1"
+    assert scheme_of(renewed) == "$argon2id$v=19$m=64,t=1,p=1"
     assert await passwords.renewed("correct horse battery", renewed) is None
     pool.close()
 
 
-async def test_postgres_and_the_service_agree_on_what_a_cost_is(corner: Corner) -> None:
+async def test_postgres_and_the_service_agree_on_what_a_scheme_is(corner: Corner) -> None:
     hashes = [canonical_digest(digest) for digest in FORMATS.values()]
     hashes += [StoredHash.dummy(_read(FORMATS["argon2id"]).derivation).text, "nonsense"]
     ids = await settled(corner, len(hashes))
@@ -256,10 +256,10 @@ async def test_postgres_and_the_service_agree_on_what_a_cost_is(corner: Corner) 
     )
     await corner.fetch("ANALYZE accounts")
     async with opened(corner) as db, db.connection() as connection:
-        in_use = dict(await password_store.costs_in_use(connection))
-    assert {cost_of(text) for text in hashes} <= in_use.keys()
-    readable = {cost for cost in in_use if StoredHash.costing(cost)}
-    assert {cost_of(canonical_digest(digest)) for digest in FORMATS.values()} <= readable
+        in_use = dict(await password_store.schemes_in_use(connection))
+    assert {scheme_of(text) for text in hashes} <= in_use.keys()
+    readable = {scheme for scheme in in_use if StoredHash.dummy_of(scheme)}
+    assert {scheme_of(canonical_digest(digest)) for digest in FORMATS.values()} <= readable
     await corner.fetch("UPDATE accounts SET password_hash = NULL WHERE id = ANY($1::uuid[])", ids)
 
 
@@ -274,6 +274,6 @@ async def test_ten_thousand_different_costs_make_few_dummies(corner: Corner) -> 
         ids,
     )
     async with opened(corner) as db, db.connection() as connection:
-        in_use = await password_store.costs_in_use(connection)
+        in_use = await password_store.schemes_in_use(connection)
     assert 1 < len(in_use) <= 32
     await corner.fetch("DELETE FROM accounts WHERE id = ANY($1::uuid[])", ids)

@@ -1,4 +1,4 @@
-"""Password hashes in the table `accounts`, which account_store owns: who set them, their costs."""
+"""Password hashes in the table `accounts`, which account_store owns: who set them, and how."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from user_service.storage.postgres import Connection, Transaction
 
-MOST_COSTS = 32
+MOST_SCHEMES = 32
 
 
 async def replace(
@@ -41,26 +41,26 @@ async def challenge(connection: Connection, account_id: UUID) -> str | None:
     return recovery
 
 
-async def costs_in_use(connection: Connection) -> list[tuple[str, int]]:
-    """What about 10,000 sampled accounts' hashes cost, with their counts; the most frequent ones.
+async def schemes_in_use(connection: Connection) -> list[tuple[str, int]]:
+    """The schemes of about 10,000 sampled accounts' hashes, with counts; the most frequent ones.
 
-    A cost is the hash without its last two parts, salt and digest. There may be as many as
+    A scheme is the hash without its last two parts, salt and digest. There may be as many as
     accounts, for an import brings what it likes.
     """
     rows = await connection.fetch(
         r"""
         WITH size AS (
             SELECT greatest(reltuples, 1) AS accounts FROM pg_class WHERE oid = 'accounts'::regclass
-        ), cost AS (
+        ), scheme AS (
             SELECT regexp_replace(password_hash, '\$[^$]*\$[^$]*$', '') AS text
             FROM accounts TABLESAMPLE SYSTEM ((SELECT least(100, 1000000 / accounts) FROM size))
             WHERE password_hash IS NOT NULL
         ), frequent AS (
-            SELECT text, count(*) AS accounts FROM cost GROUP BY text
+            SELECT text, count(*) AS accounts FROM scheme GROUP BY text
             ORDER BY accounts DESC, text LIMIT $1
         )
         SELECT text, accounts FROM frequent ORDER BY text
         """,
-        MOST_COSTS,
+        MOST_SCHEMES,
     )
     return [(row["text"], row["accounts"]) for row in rows]

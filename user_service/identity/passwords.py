@@ -7,7 +7,7 @@ from functools import partial
 from hashlib import sha256
 
 from user_service.identity.hash_pool import HashPool
-from user_service.identity.password_hashes import Argon2, StoredHash, cost_of
+from user_service.identity.password_hashes import Argon2, StoredHash, scheme_of
 from user_service.settings.limits import ArgonCost
 
 
@@ -40,17 +40,19 @@ class Passwords:
 
     async def renewed(self, password: str, stored: str) -> str | None:
         """A new hash where `stored` is none of ours or of another cost, unless the pool is busy."""
-        if self._pool.busy or cost_of(stored) == f"${self._ours.text}":
+        if self._pool.busy or scheme_of(stored) == f"${self._ours.text}":
             return None
         return await self.hash(password)
 
     def imitate(self, in_use: list[tuple[str, int]]) -> None:
         """Let dummy hashes cost what accounts' hashes cost, in the same shares.
 
-        `in_use` holds costs, as `cost_of` has them, and how many accounts have each. Without it
+        `in_use` holds schemes, as `scheme_of` has them, and how many accounts have each. Without it
         the first raise of the cost would tell old accounts from none, and every import would.
         """
-        readable = [(dummy, count) for cost, count in in_use if (dummy := StoredHash.costing(cost))]
+        readable = [
+            (dummy, count) for scheme, count in in_use if (dummy := StoredHash.dummy_of(scheme))
+        ]
         total = sum(count for _, count in readable)
         dummies, reached = [], 0
         for dummy, count in readable:

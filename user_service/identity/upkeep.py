@@ -52,7 +52,7 @@ async def keep_costs(db: Database, passwords: Passwords) -> None:
 
     async def read() -> None:
         async with db.connection() as connection:
-            in_use = await password_store.costs_in_use(connection)
+            in_use = await password_store.schemes_in_use(connection)
         passwords.imitate(in_use)
 
     await _repeat("hash costs", read, every=COSTS_SECONDS)

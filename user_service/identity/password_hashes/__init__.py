@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from user_service.identity.password_hashes.argon2 import Argon2
 from user_service.identity.password_hashes.foreign import DigestRefused, canonical_digest
-from user_service.identity.password_hashes.stored import StoredHash, cost_of
+from user_service.identity.password_hashes.stored import StoredHash, scheme_of
 
-__all__ = ["Argon2", "DigestRefused", "StoredHash", "canonical_digest", "cost_of"]
+__all__ = ["Argon2", "DigestRefused", "StoredHash", "canonical_digest", "scheme_of"]

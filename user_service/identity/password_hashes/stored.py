@@ -35,7 +35,7 @@ class StoredHash(Struct, frozen=True):
     @classmethod
     def read(cls, text: str) -> StoredHash | None:
         """None when it is no such text, or demands more than it may: a row is data."""
-        derivation = _admitted(cost_of(text))
+        derivation = _admitted(scheme_of(text))
         if derivation is None or len(text) > MOST_CHARACTERS:
             return None
         try:
@@ -52,10 +52,10 @@ class StoredHash(Struct, frozen=True):
         return cls(derivation, secrets.token_bytes(16), secrets.token_bytes(32), imported)
 
     @classmethod
-    def costing(cls, cost: str) -> StoredHash | None:
-        """A dummy of this cost, as `cost_of` has it; None when nothing may cost that."""
-        derivation = _admitted(cost)
-        return cls.dummy(derivation, imported=_is_imported(cost)) if derivation else None
+    def dummy_of(cls, scheme: str) -> StoredHash | None:
+        """A dummy of this scheme, as `scheme_of` has it; None when no hash may be of it."""
+        derivation = _admitted(scheme)
+        return cls.dummy(derivation, imported=_is_imported(scheme)) if derivation else None
 
     @property
     def text(self) -> str:
@@ -69,8 +69,9 @@ class StoredHash(Struct, frozen=True):
         return hmac.compare_digest(made, self.digest)
 
 
-def cost_of(text: str) -> str:
-    """Everything but salt and digest, as password_store.costs_in_use cuts it in SQL."""
+def scheme_of(text: str) -> str:
+    """Origin, algorithm and parameters: all but salt and digest, as password_store.schemes_in_use
+    cuts it in SQL."""
     return text.rsplit("$", 2)[0]
 
 
@@ -78,8 +79,8 @@ def _is_imported(text: str) -> bool:
     return text.startswith(IMPORTED)
 
 
-def _admitted(cost: str) -> Derivation | None:
-    origin, _, text = cost.partition("$")
+def _admitted(scheme: str) -> Derivation | None:
+    origin, _, text = scheme.partition("$")
     derivation = read_derivation(text)
     if origin == IMPORTED:
         return derivation if derivation is not None and derivation.bounded else None
