@@ -173,7 +173,7 @@ def _candidate(address: str, **more: str) -> Candidate:
 
 async def _outcomes(corner: Corner, *batch: Candidate) -> list[str]:
     async with opened(corner) as db:
-        verdicts = await Import(db, Actor("operator", "test")).settle(batch)
+        verdicts = await Import(db, Actor("operator", "test")).run(batch)
     return [" ".join((verdict.outcome, *verdict.losses)) for verdict in verdicts]
 
 

@@ -5,30 +5,26 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from user_service.imports.lines import Lines
 from user_service.imports.report import Report
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
-class Tell(Protocol):
-    def __call__(self, report: Report, offset: int) -> None:
-        """`offset` is how many bytes were read."""
-
-
 @contextmanager
-def progress(file: BinaryIO) -> Iterator[Tell]:
-    """On standard error, for standard output is the answer."""
+def progress(file: BinaryIO, lines: Lines, report: Report) -> Iterator[Callable[[], None]]:
+    """What shows it, on standard error: standard output is the answer."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines()
+        yield _Printed(report)
         return
     columns = (
         SpinnerColumn(),
@@ -39,21 +35,24 @@ def progress(file: BinaryIO) -> Iterator[Tell]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=_size(file), rows=0, created=0)
 
-        def tell(report: Report, offset: int) -> None:
-            bar.update(task, completed=offset, rows=report.rows, created=report.totals.created)
+        def show() -> None:
+            created = report.totals.created
+            bar.update(task, completed=lines.offset, rows=report.rows, created=created)
 
-        yield tell
+        yield show
 
 
-class _Lines:
-    def __init__(self) -> None:
-        self._told = time.monotonic()
+class _Printed:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._printed_at = time.monotonic()
 
-    def __call__(self, report: Report, offset: int) -> None:
+    def __call__(self) -> None:
         now = time.monotonic()
-        if now - self._told >= SECONDS_BETWEEN_LINES:
-            self._told = now
-            click.echo(f"{report.rows:,} rows, {report.totals.created:,} created", err=True)
+        if now - self._printed_at >= SECONDS_BETWEEN_LINES:
+            self._printed_at = now
+            created = self._report.totals.created
+            click.echo(f"{self._report.rows:,} rows, {created:,} created", err=True)
 
 
 def _size(file: BinaryIO) -> int | None:

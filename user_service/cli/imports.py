@@ -25,10 +25,10 @@ from user_service.cli.interruption import Interruption
 from user_service.imports.candidates import Candidate
 from user_service.imports.clerk_rows import clerk_candidate, clerk_columns
 from user_service.imports.columns import Columns, UnreadableFile
-from user_service.imports.flow import Import, settle_all
+from user_service.imports.dry_run import DryRun
+from user_service.imports.flow import Import, import_batch
 from user_service.imports.lines import Lines
 from user_service.imports.records import Record, Rejected, records
-from user_service.imports.rehearsal import Rehearsal
 from user_service.imports.report import Report
 from user_service.imports.user_rows import user_candidate, user_columns
 from user_service.settings import Settings
@@ -100,13 +100,17 @@ def _import(
     stopped = "Stopped." if dry_run else STOPPED
     interruption, lines = Interruption(), Lines(file)
     batches = interruption.batches(_rows(lines, columns, judge), BATCH)
-    with _report(report_path) as report, progress(file) as tell:
-        work = _settle(settings, batches, report, lambda: tell(report, lines.offset), dry_run)
+    with _report(report_path) as report, progress(file, lines, report) as show_progress:
+        work = _import_all(settings, batches, report, show_progress, dry_run)
         failure = _failure(work, stopped)
     finished = failure is None and not interruption.asked
     if failure is None or report.rows:
         answer = Answer(report.totals, columns.ignored, dry_run=dry_run, finished=finished)
         show_answer(answer, as_json=as_json)
+    _end(failure, stopped, finished=finished)
+
+
+def _end(failure: click.ClickException | None, stopped: str, *, finished: bool) -> None:
     if failure is not None:
         raise failure
     if not finished:
@@ -124,16 +128,19 @@ def _failure(work: Coroutine[Any, Any, None], stopped: str) -> click.ClickExcept
     return None
 
 
-async def _settle(
+async def _import_all(
     settings: Settings,
     batches: Iterator[list[Row]],
     report: Report,
-    tell: Callable[[], None],
+    show_progress: Callable[[], None],
     dry_run: bool,
 ) -> None:
     by = Actor("operator", operator())
     async with database(settings) as db:
-        await settle_all(Rehearsal(db) if dry_run else Import(db, by), batches, report, tell)
+        importing = DryRun(db) if dry_run else Import(db, by)
+        for batch in batches:
+            await import_batch(batch, importing, report)
+            show_progress()
 
 
 def _rows(lines: Lines, columns: Columns, judge: Judge) -> Iterator[Row]:

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from user_service.identity.clerk_store import ClerkUser
 from user_service.imports.candidates import Candidate
-from user_service.imports.deciding import Occupant, Situation, Verdict, decide
-from user_service.imports.looking import look
+from user_service.imports.deciding import Verdict, decide
+from user_service.imports.existing import AddressHolder, Existing, look
 from user_service.storage.postgres import Database
 
 
-class Foreseen:
+class Simulated:
     """What would be there by now, in a file that vanishes with it: memory stays flat."""
 
     def __init__(self) -> None:
@@ -29,25 +29,25 @@ class Foreseen:
             """
         )
 
-    def add_to(self, there: Situation, batch: Sequence[Candidate]) -> None:
+    def add_to(self, existing: Existing, batch: Sequence[Candidate]) -> None:
         """What the batches before would have made of it."""
         for candidate in batch:
             if account_id := self._find("address", candidate.email):
-                there.occupants[candidate.email] = Occupant(UUID(account_id))
+                existing.holders[candidate.email] = AddressHolder(UUID(account_id))
             id = candidate.clerk_id
             if id and (account_id := self._find("clerk", id)):
-                there.clerk_users[id] = ClerkUser(id=id, account_id=UUID(account_id))
+                existing.clerk_users[id] = ClerkUser(id=id, account_id=UUID(account_id))
             if candidate.username and self._find("username", candidate.username) is not None:
-                there.usernames.add(candidate.username)
-        for occupant in there.occupants.values():
-            occupant.clerk_id = self._find("account", str(occupant.account_id)) or occupant.clerk_id
+                existing.usernames.add(candidate.username)
+        for holder in existing.holders.values():
+            holder.clerk_id = self._find("account", str(holder.account_id)) or holder.clerk_id
 
-    def keep(self, there: Situation) -> None:
-        for newcomer in there.newcomers:
-            self._add("address", newcomer.email, str(newcomer.id))
-            if newcomer.username is not None:
-                self._add("username", newcomer.username, "")
-        for link in there.links:
+    def keep(self, existing: Existing) -> None:
+        for account in existing.new_accounts:
+            self._add("address", account.email, str(account.id))
+            if account.username is not None:
+                self._add("username", account.username, "")
+        for link in existing.new_links:
             self._add("clerk", link.clerk_id, str(link.account_id))
             self._add("account", str(link.account_id), link.clerk_id)
 
@@ -62,14 +62,14 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class DryRun:
     db: Database
-    foreseen: Foreseen = field(default_factory=Foreseen)
+    simulated: Simulated = field(default_factory=Simulated)
 
-    async def settle(self, batch: Sequence[Candidate]) -> list[Verdict]:
+    async def run(self, batch: Sequence[Candidate]) -> list[Verdict]:
         async with self.db.connection() as connection:
-            there = await look(connection, batch)
-        self.foreseen.add_to(there, batch)
-        verdicts = [decide(candidate, there) for candidate in batch]
-        self.foreseen.keep(there)
+            existing = await look(connection, batch)
+        self.simulated.add_to(existing, batch)
+        verdicts = [decide(candidate, existing) for candidate in batch]
+        self.simulated.keep(existing)
         return verdicts

@@ -5,19 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec import Struct, field
+
 from user_service.identity import account_batch_store, clerk_store, username_store
+from user_service.identity.account_batch_store import ImportedAccount
+from user_service.identity.clerk_link_store import Link
+from user_service.identity.clerk_store import ClerkUser
 from user_service.imports.candidates import Candidate
-from user_service.imports.deciding import Occupant, Situation
 from user_service.storage.postgres import Connection, Transaction
 
 
-async def look(connection: Connection, batch: Sequence[Candidate]) -> Situation:
+class AddressHolder(Struct):
+    """Who has an address, and the Clerk user that the account stands for."""
+
+    account_id: UUID
+    clerk_id: str | None = None
+
+
+class Existing(Struct):
+    """What there is by addresses, ids of Clerk users and usernames; and what is to be added."""
+
+    holders: dict[str, AddressHolder]
+    clerk_users: dict[str, ClerkUser]
+    usernames: set[str]
+    new_accounts: list[ImportedAccount] = field(default_factory=list)
+    new_links: list[Link] = field(default_factory=list)
+
+
+async def look(connection: Connection, batch: Sequence[Candidate]) -> Existing:
     """As it is at this moment."""
-    occupants = await account_batch_store.ids_by_address(connection, _addresses(batch))
-    return await _situation(connection, batch, occupants)
+    holders = await account_batch_store.ids_by_address(connection, _addresses(batch))
+    return await _existing(connection, batch, holders)
 
 
-async def lock(tx: Transaction, batch: Sequence[Candidate]) -> Situation:
+async def lock(tx: Transaction, batch: Sequence[Candidate]) -> Existing:
     """As it stays until the transaction ends, but for accounts that others make meanwhile.
 
     The locks are taken in the order of everybody else, and several of a kind in one order of their
@@ -28,23 +49,21 @@ async def lock(tx: Transaction, batch: Sequence[Candidate]) -> Situation:
     if not clerk_ids:
         return await look(tx, batch)
     await clerk_store.lock_each(tx, clerk_ids)
-    occupants = await account_batch_store.lock_by_address(tx, _addresses(batch))
-    return await _situation(tx, batch, occupants)
+    holders = await account_batch_store.lock_by_address(tx, _addresses(batch))
+    return await _existing(tx, batch, holders)
 
 
-async def _situation(
-    connection: Connection, batch: Sequence[Candidate], occupants: dict[str, UUID]
-) -> Situation:
+async def _existing(
+    connection: Connection, batch: Sequence[Candidate], holders: dict[str, UUID]
+) -> Existing:
     clerk_ids = _clerk_ids(batch)
     users = (
-        await clerk_store.known(connection, clerk_ids, list(occupants.values()))
-        if clerk_ids
-        else []
+        await clerk_store.known(connection, clerk_ids, list(holders.values())) if clerk_ids else []
     )
     linked = {user.account_id: user.id for user in users}
     usernames = [candidate.username for candidate in batch if candidate.username is not None]
-    return Situation(
-        occupants={email: Occupant(id, linked.get(id)) for email, id in occupants.items()},
+    return Existing(
+        holders={email: AddressHolder(id, linked.get(id)) for email, id in holders.items()},
         clerk_users={user.id: user for user in users},
         usernames=await username_store.claimed(connection, usernames) if usernames else set(),
     )
