@@ -138,13 +138,13 @@ class ClerkFile:
     def same_id(self) -> None:
         if self.people:
             person = self.random.choice(list(self.people.values()))
-            self.counts["already here"] += 1
+            self.counts["already_here"] += 1
             self.rows.append(self._row(person.clerk_id, self._address()))
 
     def same_row(self) -> None:
         if self.people:
             address = self.random.choice(list(self.people))
-            self.counts["already here"] += 1
+            self.counts["already_here"] += 1
             self.rows.append(self._row(self.people[address].clerk_id, address.upper()))
 
     def without_id(self) -> None:

@@ -260,7 +260,7 @@ async def test_a_commit_whose_answer_was_lost_is_still_counted_as_made(corner: C
     for _ in range(2):
         assert await _outcomes(corner, alone, linked) == ["created", "created"]
     again = _candidate(linked.email, clerk_id=linked.clerk_id or "")
-    assert await _outcomes(corner, again) == ["already here"]
+    assert await _outcomes(corner, again) == ["already_here"]
 
 
 WHO = """

@@ -28,7 +28,7 @@ from tests.user_service.importing import (
 
 # The whole size that the promise is about is 100000, with IMPORT_ROWS=100000: a minute more.
 ROWS = int(os.environ.get("IMPORT_ROWS", "5000"))
-OTHER_REASONS = {"malformed", "created", "linked", "already here", "skipped"}
+OTHER_REASONS = {"malformed", "created", "linked", "already_here", "skipped"}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def _require_counted(done: Done, ledger: Counter[str]) -> None:
         {
             "created": totals["created"],
             "linked": totals["linked"],
-            "already here": totals["already_here"],
+            "already_here": totals["already_here"],
             "skipped": sum(totals["skipped"].values()),
             "malformed": sum(totals["malformed"].values()),
             "digest": sum(many for reason, many in lost.items() if "digest" in reason),
@@ -63,7 +63,7 @@ def _require_counted(done: Done, ledger: Counter[str]) -> None:
         }
     )
     assert +found == +ledger
-    outcomes = ("created", "linked", "already here", "skipped", "malformed")
+    outcomes = ("created", "linked", "already_here", "skipped", "malformed")
     assert totals["rows"] == sum(ledger[outcome] for outcome in outcomes)
 
 
@@ -121,13 +121,13 @@ def _require_reported(report: Path, file: ClerkFile) -> None:
     assert "$2a$" not in text
     lines = [json.loads(line) for line in text.splitlines()]
     outcomes = Counter(line["outcome"] for line in lines)
-    for outcome in ("skipped", "malformed", "already here"):
+    for outcome in ("skipped", "malformed", "already_here"):
         assert outcomes[outcome] == file.counts[outcome]
     losses = sum(file.counts[loss] for loss in ("digest", "username taken", "name not acceptable"))
     assert outcomes["created"] == losses
     source = (report.parent / "users.csv").read_bytes().split(b"\n")
     for line in lines:
-        assert line["reason"] or line["outcome"] == "already here"
+        assert line["reason"] or line["outcome"] == "already_here"
         if line["outcome"] == "skipped" and line["who"]:
             assert line["who"].encode() in source[line["line"] - 1]
 

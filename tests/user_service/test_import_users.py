@@ -139,15 +139,16 @@ async def test_what_came_along_is_stored_told_and_audited_and_nobody_is_mailed(
         f"{cem},yes,<b>Cem</b>,c,2999-01-01,,\n"
         f"no.{bob},,No,,,,\n"
         f"no.{cem},false,No,,,,\n"
+        ",true,No,,,,\n"
     )
     report = tmp_path / "report"
     done = bring(corner, "users", file, "--json", "--report", report)
     assert done.totals == {
-        "rows": 5,
+        "rows": 6,
         "created": 3,
         "linked": 0,
         "already_here": 0,
-        "skipped": {"address not verified": 2},
+        "skipped": {"address not verified": 2, "no address": 1},
         "malformed": {},
         "created_without": {
             "name not acceptable": 1,
@@ -158,7 +159,8 @@ async def test_what_came_along_is_stored_told_and_audited_and_nobody_is_mailed(
         "dry_run": False,
         "finished": True,
     }
-    assert [json.loads(line)["line"] for line in report.read_text().splitlines()] == [4, 4, 4, 5, 6]
+    reported = [json.loads(line)["line"] for line in report.read_text().splitlines()]
+    assert reported == [4, 4, 4, 5, 6, 7]
     rows = await corner.fetch(
         "SELECT name, username, created_at::text, version, status FROM accounts"
         " WHERE email = ANY($1) ORDER BY array_position($1, email)",

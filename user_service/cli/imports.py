@@ -36,6 +36,7 @@ from user_service.settings import Settings
 BATCH = 400
 INTERRUPTED = 130
 STOPPED = "Stopped. The same command goes on where it was."
+VERIFIED_HELP = "Take every address as verified; the column email_verified is not needed then."
 
 Row = Candidate | Rejected
 Judge = Callable[[Record], Row]
@@ -45,7 +46,8 @@ report_option = click.option(
     "--report",
     "report_path",
     type=click.Path(dir_okay=False, writable=True),
-    help="Write a line in JSON for each row that made nothing or lost something. Has addresses.",
+    help="Write a line in JSON for each row that made nothing or lost something. "
+    "Holds personal data: a new file is for you alone (0600).",
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be, write nothing.")
 
@@ -70,7 +72,7 @@ def import_clerk(file: BinaryIO, dry_run: bool, report_path: str | None, as_json
 
 @imports.command("users")
 @file_argument
-@click.option("--addresses-are-verified", "verified", is_flag=True, help="All of them.")
+@click.option("--addresses-are-verified", "verified", is_flag=True, help=VERIFIED_HELP)
 @dry_run_option
 @report_option
 @json_option

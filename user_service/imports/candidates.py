@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from msgspec import Struct
 
 from user_service.errors import InvalidFields
+from user_service.identity.addresses import canonical_address
 from user_service.identity.names import acceptable_name, canonical_username, display_name
 from user_service.identity.password_hashes import DigestRefused, canonical_digest
+from user_service.imports.records import Record, Rejected
 
 NO_ADDRESS = "no address"
 UNVERIFIED = "address not verified"
@@ -39,67 +42,72 @@ class Candidate(Struct, frozen=True, kw_only=True):
     losses: tuple[str, ...]
 
 
-class Draft(Struct):
-    """A candidate that is being written, with what is lost on the way."""
+def candidate_of(
+    row: Record,
+    who: str,
+    *,
+    address: str,
+    name: str,
+    username: str,
+    digest: str,
+    created_at: str,
+    clerk_id: str | None = None,
+    losses: Sequence[str] = (),
+) -> Candidate | Rejected:
+    """Each as the row has it, empty where it has none; `losses` is what the caller left out."""
+    try:
+        email = canonical_address(address)
+    except InvalidFields:
+        return Rejected(row.line, UNACCEPTABLE, "skipped", who)
+    lost = list(losses)
+    return Candidate(
+        line=row.line,
+        id=uuid4(),
+        email=email,
+        name=_name(name, username, email, lost),
+        username=_username(username, lost),
+        password_hash=_password_hash(digest, lost),
+        created_at=_created_at(created_at, lost),
+        clerk_id=clerk_id,
+        losses=tuple(lost),
+    )
 
-    line: int
-    email: str
-    losses: list[str]
 
-    def finished(
-        self,
-        *,
-        name: str,
-        username: str,
-        digest: str,
-        created_at: str,
-        clerk_id: str | None = None,
-    ) -> Candidate:
-        """Each as the row has it, empty where it has none."""
-        return Candidate(
-            line=self.line,
-            id=uuid4(),
-            email=self.email,
-            name=self._name(name, username),
-            username=self._username(username),
-            password_hash=self._password_hash(digest),
-            created_at=self._created_at(created_at),
-            clerk_id=clerk_id,
-            losses=tuple(self.losses),
-        )
+def _name(name: str, username: str, email: str, lost: list[str]) -> str:
+    try:
+        return display_name(name)
+    except InvalidFields:
+        if name:
+            lost.append(NAME_LOST)
+    return acceptable_name(username, email.partition("@")[0])
 
-    def _name(self, name: str, username: str) -> str:
-        try:
-            return display_name(name)
-        except InvalidFields:
-            if name:
-                self.losses.append(NAME_LOST)
-        return acceptable_name(username, self.email.partition("@")[0])
 
-    def _username(self, username: str) -> str | None:
-        try:
-            return canonical_username(username) if username else None
-        except InvalidFields:
-            self.losses.append(USERNAME_LOST)
-            return None
-
-    def _password_hash(self, digest: str) -> str | None:
-        try:
-            return canonical_digest(digest) if digest else None
-        except DigestRefused as refusal:
-            self.losses.append(str(refusal))
-            return None
-
-    def _created_at(self, text: str) -> datetime | None:
-        if not text:
-            return None
-        try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            at = None
-        if at is not None:
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
-            if EARLIEST <= at <= datetime.now(UTC):
-                return at
-        self.losses.append(TIME_LOST)
+def _username(username: str, lost: list[str]) -> str | None:
+    try:
+        return canonical_username(username) if username else None
+    except InvalidFields:
+        lost.append(USERNAME_LOST)
         return None
+
+
+def _password_hash(digest: str, lost: list[str]) -> str | None:
+    try:
+        return canonical_digest(digest) if digest else None
+    except DigestRefused as refusal:
+        lost.append(str(refusal))
+        return None
+
+
+def _created_at(text: str, lost: list[str]) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is not None:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if EARLIEST <= at <= datetime.now(UTC):
+            return at
+    lost.append(TIME_LOST)
+    return None

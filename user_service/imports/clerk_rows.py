@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import re
 
-from user_service.errors import InvalidFields
-from user_service.identity.addresses import canonical_address
 from user_service.identity.password_hashes.foreign import UNREADABLE
-from user_service.imports.candidates import (
-    NO_ADDRESS,
-    UNACCEPTABLE,
-    UNVERIFIED,
-    Candidate,
-    Draft,
-)
+from user_service.imports.candidates import NO_ADDRESS, UNVERIFIED, Candidate, candidate_of
 from user_service.imports.columns import Columns
 from user_service.imports.records import Record, Rejected
 
@@ -50,26 +42,27 @@ def clerk_candidate(row: Record) -> Candidate | Rejected:
         return Rejected(row.line, NO_ADDRESS, "skipped", who)
     if address.lower() not in _listed(row["verified_email_addresses"]):
         return Rejected(row.line, UNVERIFIED, "skipped", who)
-    try:
-        draft = Draft(row.line, canonical_address(address), [])
-    except InvalidFields:
-        return Rejected(row.line, UNACCEPTABLE, "skipped", who)
-    return _finished(draft, row, id)
+    return _candidate(row, who)
 
 
-def _finished(draft: Draft, row: Record, id: str) -> Candidate:
+def _candidate(row: Record, who: str) -> Candidate | Rejected:
     digest, hasher = row["password_digest"], row["password_hasher"]
+    losses: list[str] = []
     if digest and hasher not in HASHERS:
         digest = ""
-        draft.losses.append(UNREADABLE)
+        losses.append(UNREADABLE)
     if row["totp_secret"]:
-        draft.losses.append(SECOND_FACTOR_LOST)
-    return draft.finished(
+        losses.append(SECOND_FACTOR_LOST)
+    return candidate_of(
+        row,
+        who,
+        address=row["primary_email_address"],
         name=f"{row['first_name']} {row['last_name']}".strip(),
         username=row["username"],
         digest=_as_passlib(digest) if hasher == "pbkdf2_sha256" else digest,
         created_at=row["created_at"],
-        clerk_id=id,
+        clerk_id=row["id"],
+        losses=losses,
     )
 
 

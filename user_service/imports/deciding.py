@@ -16,7 +16,7 @@ OTHER_CLERK_USER = "account stands for another user of Clerk"
 DELETED = "user deleted, at Clerk or here"
 FOLLOWED = "webhooks know more of the user, and decide"
 
-Outcome = Literal["created", "linked", "already here", "skipped"]
+Outcome = Literal["created", "linked", "already_here", "skipped"]
 
 
 class Verdict(Struct, frozen=True):
@@ -38,7 +38,7 @@ def decide(candidate: Candidate, existing: Existing) -> Verdict:
     if holder.account_id == candidate.id:
         return _created_before(candidate)
     if candidate.clerk_id is None:
-        return Verdict("already here")
+        return Verdict("already_here")
     if holder.clerk_id is not None:
         return Verdict("skipped", OTHER_CLERK_USER)
     _link(candidate, candidate.clerk_id, existing, made_account=False)
@@ -52,7 +52,7 @@ def _known(candidate: Candidate, user: ClerkUser) -> Verdict:
         return Verdict("skipped", FOLLOWED)
     if user.account_id == candidate.id:
         return _created_before(candidate)
-    return Verdict("already here")
+    return Verdict("already_here")
 
 
 def _created_before(candidate: Candidate) -> Verdict:

@@ -57,7 +57,7 @@ class Report:
             rows=self.rows,
             created=self._outcomes["created"],
             linked=self._outcomes["linked"],
-            already_here=self._outcomes["already here"],
+            already_here=self._outcomes["already_here"],
             skipped=dict(self._reasons["skipped"]),
             malformed=dict(self._reasons["malformed"]),
             created_without=dict(self._losses),

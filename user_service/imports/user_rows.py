@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from user_service.errors import InvalidFields
-from user_service.identity.addresses import canonical_address
-from user_service.imports.candidates import (
-    NO_ADDRESS,
-    UNACCEPTABLE,
-    UNVERIFIED,
-    Candidate,
-    Draft,
-)
+from user_service.imports.candidates import NO_ADDRESS, UNVERIFIED, Candidate, candidate_of
 from user_service.imports.columns import Columns
 from user_service.imports.records import Record, Rejected
 
@@ -31,14 +23,13 @@ def user_candidate(row: Record, *, verified: bool) -> Candidate | Rejected:
     address = row["email"]
     who = address[:254]
     if not address:
-        return Rejected(row.line, NO_ADDRESS, "malformed", who)
+        return Rejected(row.line, NO_ADDRESS, "skipped", who)
     if not verified and row["email_verified"].lower() not in YES:
         return Rejected(row.line, UNVERIFIED, "skipped", who)
-    try:
-        draft = Draft(row.line, canonical_address(address), [])
-    except InvalidFields:
-        return Rejected(row.line, UNACCEPTABLE, "skipped", who)
-    return draft.finished(
+    return candidate_of(
+        row,
+        who,
+        address=address,
         name=row["name"],
         username=row["username"],
         digest=row["password_hash"],
