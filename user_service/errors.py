@@ -32,6 +32,7 @@ Refusal
 └── Unavailable              503  Retry-After
     ├── Overloaded           503  Retry-After
     ├── NotReady             503  Retry-After
+    ├── Overtaken            503  Retry-After; its text is for the operator
     └── NotMailed            503  Retry-After; raised by identity.challenge_mail
 """
 
@@ -280,3 +281,7 @@ class NotReady(Unavailable):
     code = "not_ready"
     title = "Not ready"
     detail = "Postgres does not answer, or its schema or signing key is missing: run migrate."
+
+
+class Overtaken(Unavailable):
+    """Somebody else was faster; its text is a sentence, for nothing fails to answer."""

@@ -9,9 +9,12 @@ import subprocess
 import sys
 
 import pytest
+import rich_click as click
 
 from tests.corner import Corner
 from user_service.cli import COMMANDS
+from user_service.cli.command import run
+from user_service.errors import Overtaken
 
 ANYTIME = [
     "admin users list --limit 1 --json",
@@ -56,3 +59,11 @@ def test_the_process_that_minds_the_workers_is_not_burdened_with_the_service(
     loaded = python(corner, "-c", told).stdout.split()
     assert "granian" in loaded
     assert not {"litestar", "aiohttp", "user_service.assembly"} & set(loaded)
+
+
+def test_a_lost_race_is_not_told_as_an_outage() -> None:
+    async def lose() -> None:
+        raise Overtaken("Others were faster.")
+
+    with pytest.raises(click.ClickException, match=r"^Others were faster\.$"):
+        run(lose())

@@ -23,7 +23,7 @@ from shared.log import configure_log
 from shared.terminal import printable
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Action, Actor
-from user_service.errors import InvalidFields, Refusal, Unavailable
+from user_service.errors import InvalidFields, Overtaken, Refusal, Unavailable
 from user_service.identity.master_key import WrongMasterKey
 from user_service.settings import Settings, read_settings
 from user_service.storage.postgres import Database, Transaction
@@ -70,6 +70,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """The work's result; refusals and outages end the process with 1 and a sentence."""
     try:
         return uvloop.run(work)
+    except Overtaken as error:
+        raise click.ClickException(str(error)) from error
     except Unavailable as error:
         reason = error.__cause__ or error
         raise click.ClickException(f"{error} does not answer: {reason}") from error

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from user_service.accounts.imported import import_accounts, link_accounts
 from user_service.audit.audit_store import Actor
-from user_service.errors import Unavailable
+from user_service.errors import Overtaken, Unavailable
 from user_service.imports.candidates import USERNAME_TAKEN, Candidate
 from user_service.imports.deciding import Verdict, decide
 from user_service.imports.existing import Existing, lock
@@ -23,6 +23,8 @@ from user_service.storage.postgres import Database, Transaction
 
 # An outage of some seconds does not end an import, nor does somebody who was faster.
 PAUSES = (0.1, 0.5, 1.0, 2.0, 3.0, 3.0)
+
+OVERTAKEN = "Others kept making accounts for addresses of the same rows."
 
 log = structlog.get_logger()
 
@@ -45,10 +47,6 @@ async def import_batch(
             report.reject(row)
         else:
             report.note(row, next(verdicts))
-
-
-class Overtaken(Unavailable):
-    """Somebody else has made one of the accounts since it was looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class Import:
         new = existing.new_accounts
         accounts = await import_accounts(tx, new, self.by) if new else []
         if len(accounts) < len(new):
-            raise Overtaken("postgres")
+            raise Overtaken(OVERTAKEN)
         if existing.new_links:
             await link_accounts(tx, existing.new_links, self.by)
         wished = {account.id for account in new if account.username is not None}
