@@ -78,20 +78,28 @@ def _consumers(
     handler = partial(
         MessageHandler,
         producer=producer,
-        locks=KeyedLocks(max(1, settings.database.pool_size // 2)),
         metrics=IncomingMetrics(registry),
     )
+    # Each of the two has locks of its own: neither waits for what the other cannot decide.
+    at_once = max(1, settings.database.pool_size // 3)
     consumers = []
     if settings.lifecycle_sources:
         read = partial(foreign_events.read_event, sources=frozenset(settings.lifecycle_sources))
-        lifecycle = handler(read, foreign_events.subject_of, Lifecycle(db).apply)
+        lifecycle = handler(
+            read, foreign_events.subject_of, Lifecycle(db).apply, locks=KeyedLocks(at_once)
+        )
         consumers.append(
             Consumer(
                 settings.kafka, group=foreign_events.GROUP, topics=FOREIGN, handle=lifecycle.handle
             )
         )
     if settings.clerk.webhook_keys:
-        clerk = handler(messages.read_message, messages.subject_of, Following(db).apply)
+        clerk = handler(
+            messages.read_message,
+            messages.subject_of,
+            Following(db).apply,
+            locks=KeyedLocks(at_once),
+        )
         consumers.append(
             Consumer(
                 settings.kafka, group=messages.GROUP, topics=[CLERK_WEBHOOK], handle=clerk.handle

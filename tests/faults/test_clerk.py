@@ -182,9 +182,12 @@ async def tell(door: ServiceProcess, messages: list[tuple[bytes, str]]) -> None:
     async def deliver(client: httpx.AsyncClient) -> None:
         for body, id in queue:
             while True:
-                answer = await client.post(
-                    "/webhooks/clerk", content=body, headers=headers(body, id=id)
-                )
+                try:
+                    answer = await client.post(
+                        "/webhooks/clerk", content=body, headers=headers(body, id=id)
+                    )
+                except httpx.TransportError:
+                    continue  # a connection that was idle for long
                 if answer.status_code == 200:
                     break
                 assert answer.status_code == 503, answer.text

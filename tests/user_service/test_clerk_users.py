@@ -22,6 +22,7 @@ from tests.unlimited import UNLIMITED
 from tests.user_service.clerk import SECRET, Clerk, ClerkUser, headers, milliseconds, told
 from tests.user_service.neighbour import OUTCOMES, Decisions
 from tests.user_service.sensible_requests import CHEAPEST
+from tests.user_service.services import command
 from tests.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +130,7 @@ async def test_an_imported_password_leaves_clerk_in_charge_until_its_owner_sets_
     for user in (stays, leaves):
         await created(corner, clerk, worker, user)
     await corner.fetch(
-        "UPDATE accounts SET password_hash = $2, password_imported = true WHERE email = ANY($1)",
+        "UPDATE accounts SET password_hash = $2 WHERE email = ANY($1)",
         [stays.email, leaves.email],
         CHEAPEST,
     )
@@ -219,6 +220,70 @@ async def test_the_newest_word_counts_in_whatever_order_it_comes(
     )
     assert {row["email"] for row in rows} == set(newest)
     assert {row["name"] for row in rows} == {"Four Example"}
+
+
+async def test_an_account_whose_owner_has_once_set_a_password_is_never_clerks_again(
+    corner: Corner, clerk: Clerk, worker: WorkerProcess, door: ServiceProcess, mailroom: Mailroom
+) -> None:
+    user = ClerkUser()
+    await created(corner, clerk, worker, user)
+    async with door.client() as client:
+        await recovered(client, mailroom, Person(email=user.email or ""))
+    # As soon as an account is in danger, an administrator withdraws its password.
+    forced = command(corner, "admin", "users", "force-reset", user.email or "")
+    assert forced.returncode == 0, forced.stderr
+    thiefs = user.changed(email=f"thief.{user.email}", first_name="Thief")
+    await decided(worker, "applied", lambda: clerk.update(thiefs))
+    account = await account_of(corner, user)
+    assert account is not None
+    assert account["password_hash"] is None
+    assert (account["email"], account["name"]) == (user.email, "Ann Example")
+    await decided(worker, "applied", lambda: clerk.delete(user))
+    [left] = await corner.fetch("SELECT email FROM accounts WHERE id = $1", account["id"])
+    assert left["email"] == user.email
+
+
+@pytest.mark.parametrize("mark", ["status = 'disabled'", "role = 'admin'"])
+async def test_clerk_decides_neither_on_disabled_accounts_nor_on_administrators(
+    corner: Corner, clerk: Clerk, worker: WorkerProcess, mark: str
+) -> None:
+    user = ClerkUser()
+    account = await created(corner, clerk, worker, user)
+    await corner.fetch(f"UPDATE accounts SET {mark} WHERE id = $1", account["id"])
+    moved = user.changed(email=f"moved.{user.email}")
+    await decided(worker, "applied", lambda: clerk.update(moved))
+    await decided(worker, "applied", lambda: clerk.delete(user))
+    # The address stays what it was, so that nobody begins anew with it.
+    [left] = await corner.fetch("SELECT email FROM accounts WHERE id = $1", account["id"])
+    assert left["email"] == user.email
+    again = ClerkUser(email=user.email)
+    joined = await created(corner, clerk, worker, again)
+    assert joined["id"] == account["id"]
+    assert not joined["made_account"]
+
+
+async def test_an_address_that_a_user_gave_up_joins_nobody(
+    corner: Corner, clerk: Clerk, worker: WorkerProcess, door: ServiceProcess, mailroom: Mailroom
+) -> None:
+    person = await member(door, mailroom)  # who has the mailbox by now
+    before = ClerkUser(email=person.email)
+    since = before.changed(email=None)
+    await decided(worker, "unverified", lambda: clerk.update(since), lambda: clerk.create(before))
+    assert await account_of(corner, before) is None
+
+
+async def test_a_recovery_unlinks_a_user_who_gave_the_address_up_at_clerk(
+    corner: Corner, clerk: Clerk, worker: WorkerProcess, door: ServiceProcess, mailroom: Mailroom
+) -> None:
+    left, stays = ClerkUser(), ClerkUser()
+    for user in (left, stays):
+        await created(corner, clerk, worker, user)
+    await decided(worker, "applied", lambda: clerk.update(left.changed(email=None)))
+    async with door.client() as client:
+        for user in (left, stays):
+            await recovered(client, mailroom, Person(email=user.email or ""))
+    assert await account_of(corner, left) is None
+    assert await account_of(corner, stays) is not None
 
 
 async def test_a_deletion_is_final(corner: Corner, clerk: Clerk, worker: WorkerProcess) -> None:
@@ -341,6 +406,7 @@ async def test_clerks_users_have_names_that_a_name_may_be(
         "a\u202eb": None,
         "": None,
         "x" * 500: None,
+        "a\x00b": None,
     }
     users = [ClerkUser(first_name=name, last_name=None) for name in hostile]
     users.append(ClerkUser(first_name=None, last_name=None, username="fallback.name"))
@@ -355,7 +421,7 @@ async def test_clerks_users_have_names_that_a_name_may_be(
 async def test_a_message_that_comes_twice_at_once_is_applied_once(
     corner: Corner, clerk: Clerk, worker: WorkerProcess, door: ServiceProcess
 ) -> None:
-    user = ClerkUser()
+    user, before = ClerkUser(), worker.metric(OUTCOMES)
     body = told("user.created", user.data, user.updated_at)
     async with door.client() as client:
         answers = await asyncio.gather(
@@ -366,10 +432,10 @@ async def test_a_message_that_comes_twice_at_once_is_applied_once(
         )
     assert {answer.status_code for answer in answers} == {200}
 
-    async def there() -> bool:
-        return await account_of(corner, user) is not None
+    async def all_decided() -> bool:
+        return worker.metric(OUTCOMES) == before + 20
 
-    await until(there, within=20)
+    await until(all_decided, within=40)
     account = await account_of(corner, user)
     assert account is not None
     events = await corner.fetch("SELECT FROM outbox WHERE key = $1", str(account["id"]))

@@ -205,7 +205,7 @@ def test_what_was_acknowledged_a_week_ago_is_swept_and_nothing_younger(corner: C
     command = [sys.executable, "-m", "user_service", "worker"]
     variables = corner.variables | {"WORKER_PROBE_PORT": str(free_port())}
     worker = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         left = {
             row["payload"] for row in corner.rows("SELECT payload FROM outbox WHERE key = $1", key)

@@ -1,8 +1,8 @@
 """An account follows a user of Clerk: it joins, is kept in step, and is let go.
 
 Clerk decides on name, username and address of an account that was made for its user, for as long
-as its owner has set no password here. An account that had been here before is linked and stays as
-it is. All of it is done under the lock of the Clerk user.
+as its owner has never set a password here. An account that had been here before is linked and stays
+as it is. All of it is done under the lock of the Clerk user.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ async def join_account(tx: Transaction, user: ClerkUser, address: str) -> ClerkU
     found = None if made else await account_store.lock_by_address(tx, address)
     account = found.account if found else made
     if account is None or await clerk_link_store.user_of(tx, account.id) is not None:
-        return replace(user, contested=True)
-    await audit_store.write(tx, account.id, "clerk_linked", CLERK, detail=user.id)
+        return replace(user, contested=user.holds_address)
+    if not made and not user.holds_address:
+        return replace(user, contested=False)  # somebody else may have the mailbox by now
+    await audit_store.write(tx, account.id, "clerk_linked", CLERK)
     return replace(user, account_id=account.id, made_account=made is not None, contested=False)
 
 
@@ -47,29 +49,32 @@ async def keep_in_step(tx: Transaction, user: ClerkUser, found: Credentials) -> 
     The user's address is contested when it belongs to another account.
     """
     fits = True
-    if _decides(user, found):
+    if decides(user, found):
         account = await _edit(tx, found.account, user)
         if user.address is not None and user.address != account.email:
             fits = await change_address(tx, account, user.address, CLERK)
-    return replace(user, contested=not fits)
+    return replace(user, contested=not fits and user.holds_address)
 
 
 async def let_go(tx: Transaction, user: ClerkUser) -> None:
-    """The user is gone: so is the account that was made for it, unless its owner has set a password
-    here; any other is unlinked."""
+    """The user is gone: so is the account that was made for it, unless `decides` says
+    otherwise; any other is unlinked."""
     found = await account_store.lock(tx, user.account_id) if user.account_id else None
-    if found is not None and _decides(user, found):
+    if found is not None and decides(user, found):
         # What Redis holds for half an hour more is dead by what Postgres knows.
         await delete_account(tx, found.account, CLERK)
     elif found is not None:
-        await audit_store.write(tx, found.account.id, "clerk_unlinked", CLERK, detail=user.id)
+        await audit_store.write(tx, found.account.id, "clerk_unlinked", CLERK)
     await clerk_store.save(tx, ClerkUser(id=user.id, version=user.version, deleted=True))
 
 
-def _decides(user: ClerkUser, found: Credentials) -> bool:
-    """Whether it is for Clerk to say what becomes of the account."""
-    chosen_here = found.password_hash is not None and not found.password_imported
-    return user.made_account and not chosen_here
+def decides(user: ClerkUser, found: Credentials) -> bool:
+    """Whether it is for Clerk to say what becomes of the account.
+
+    Not of a disabled one, or its owner could begin anew; nor of an administrator's.
+    """
+    ordinary = found.active and found.role == "user"
+    return user.made_account and not found.password_chosen and ordinary
 
 
 async def _make(tx: Transaction, user: ClerkUser, address: str) -> Account | None:

@@ -37,7 +37,7 @@ async def import_accounts(
 async def link_accounts(tx: Transaction, links: Sequence[Link], by: Actor) -> None:
     """Accounts stand for users of Clerk from now on. Under the locks of both."""
     await clerk_link_store.link_each(tx, links)
-    about = [(link.account_id, link.clerk_id) for link in links]
+    about = [(link.account_id, "") for link in links]
     await audit_store.write_each(tx, about, "clerk_linked", by)
 
 

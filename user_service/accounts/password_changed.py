@@ -10,7 +10,7 @@ from user_service.accounts.notices import few_lately, notice
 from user_service.accounts.sessions_ended import end_sessions
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
-from user_service.identity import account_store, password_store
+from user_service.identity import account_store, clerk_link_store, password_store
 from user_service.identity.account_store import Account
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
@@ -46,6 +46,9 @@ async def reset_password(
     told = notice("password-changed", account.id, account.email)
     await outbox_store.put(tx, account.id, event, told)
     await audit_store.write(tx, account.id, "password_reset", by)
+    # The mailbox may have come to somebody else since Clerk has verified it.
+    if await clerk_link_store.unlink_former_owner(tx, account.id, account.email):
+        await audit_store.write(tx, account.id, "clerk_unlinked", by)
     await end_sessions(tx, account.id, by)
 
 

@@ -1,4 +1,4 @@
-"""Which messages of Svix have reached Kafka: a mark of each in Redis, for a day.
+"""Which messages of Svix have reached Kafka: a mark of each in Redis, for a while.
 
 It saves work and is no promise: who applies them tells by their versions what is new.
 """
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from user_service.errors import Unavailable
 from user_service.storage.redis import RedisStore
 
-KEPT_SECONDS = 24 * 3600
+# Longer than a signature counts. Not for long: people send a message again when it went wrong here.
+KEPT_SECONDS = 15 * 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from shared.events import ClerkUserChanged
 from shared.kafka import KafkaUnavailable, Producer
 from user_service.clerk.deliveries import Deliveries
 from user_service.clerk.payload import read_payload
-from user_service.clerk.signature import Delivery, require_signed
-from user_service.errors import NotFound
+from user_service.clerk.signature import Delivery, require_lately, require_signed
+from user_service.errors import NotFound, WebhookRejected
 from user_service.storage.breaker import Breaker
 
 log = structlog.get_logger()
@@ -31,16 +31,24 @@ class ClerkWebhook:
     breaker: Breaker
     topic: str
 
+    def require_plausible(self, headers: Mapping[bytes, bytes]) -> None:
+        """Before a body is read: raise NotFound, or WebhookRejected for what no body can mend."""
+        if not self.keys:
+            raise NotFound
+        require_lately(headers, time.time())
+
     async def take(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
         """Return once the brokers hold what it says, or it was here before.
 
         Raises WebhookRejected, one and the same for all that is wrong with it; and Unavailable,
         after which Clerk sends it again.
         """
-        if not self.keys:
-            raise NotFound
         delivery = require_signed(headers, body, self.keys, time.time())
-        event = read_payload(body, delivery.sent_at)
+        try:
+            event = read_payload(body, delivery.sent_at)
+        except WebhookRejected:
+            log.warning("clerk_webhook_unreadable", message_id=delivery.id)
+            raise
         if event is None:
             log.info("clerk_webhook_skipped", message_id=delivery.id)
             return

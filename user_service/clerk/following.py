@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from shared.dead_letters.writing import DeadEnd
 from shared.events import ClerkUserChanged
-from user_service.accounts.clerk_followed import join_account, keep_in_step, let_go
+from user_service.accounts.clerk_followed import decides, join_account, keep_in_step, let_go
+from user_service.accounts.deleted import thin_out
 from user_service.errors import InvalidFields, Unavailable
-from user_service.identity import account_store, clerk_store
+from user_service.identity import account_store, clerk_link_store, clerk_store
 from user_service.identity.addresses import canonical_address
 from user_service.identity.clerk_store import ClerkUser, Version
 from user_service.storage.postgres import Database, Transaction
@@ -61,8 +62,19 @@ class Following:
                 log.warning("clerk_users_left_contested")
             await asyncio.sleep(RETRY_SECONDS)
 
+    async def _thin_out(self, id: str) -> None:
+        """Before the account is deleted with the user."""
+        async with self.db.transaction() as tx:
+            user = await clerk_store.lock(tx, id)
+            account_id = user.account_id if user else None
+            found = await account_store.lock(tx, account_id) if account_id else None
+        if user is not None and found is not None and decides(user, found):
+            await thin_out(self.db, found.account.id)
+
     async def _apply(self, event: ClerkUserChanged) -> Outcome:
         id, version, address = event.clerk_user_id or "", _version(event), _address(event)
+        if event.deleted:
+            await self._thin_out(id)
         async with self.db.transaction() as tx:
             known = await clerk_store.lock(tx, id) or ClerkUser(id=id)
             if known.deleted:
@@ -76,10 +88,13 @@ class Following:
             return await _follow(tx, user)
 
     async def _retry(self, id: str) -> None:
-        async with self.db.transaction() as tx:
-            user = await clerk_store.lock(tx, id)
-            if user is not None and user.contested:
-                await _follow(tx, user)
+        try:
+            async with self.db.transaction() as tx:
+                user = await clerk_store.lock(tx, id)
+                if user is not None and user.contested:
+                    await _follow(tx, user)
+        except Exception:  # of one user, which must not hold up the others
+            log.exception("clerk_user_left_contested", clerk_user_id=id)
 
 
 async def _follow(tx: Transaction, user: ClerkUser) -> Outcome:
@@ -88,8 +103,12 @@ async def _follow(tx: Transaction, user: ClerkUser) -> Outcome:
         found = await account_store.lock(tx, user.account_id)
         if found is None:
             return Outcome.DELETED  # here, while we waited for its lock
-        user = await keep_in_step(tx, user, found)
-    elif user.address is not None:
+        if await clerk_link_store.user_of(tx, user.account_id) != user.id:
+            # A recovery has unlinked it, while we waited for its lock.
+            user = replace(user, account_id=None, made_account=False)
+        else:
+            user = await keep_in_step(tx, user, found)
+    if user.account_id is None and user.address is not None:
         user = await join_account(tx, user, user.address)
     await clerk_store.save(tx, user)
     if user.contested:

@@ -91,6 +91,11 @@ def _upsert(user: _User, at: int) -> ClerkUserChanged:
         updated_at=user.updated_at,
         sent_at=at,
         email=user.email,
-        name=" ".join(filter(None, (user.first_name, user.last_name))),
-        username=user.username,
+        name=" ".join(filter(None, (_storable(user.first_name), _storable(user.last_name)))),
+        username=_storable(user.username),
     )
+
+
+def _storable(text: str | None) -> str | None:
+    """Postgres has no NUL, and a name with one is no name."""
+    return None if text is None or "\0" in text else text

@@ -14,8 +14,8 @@ from user_service.web.exchange import AnyRequest, exchange_of
 from user_service.web.injected import Injected
 from user_service.web.problems import documented
 
-# Clerk lets a user have 8 KB of metadata of each of three kinds.
-LARGEST_BODY = 256 * 1024
+# Clerk lets a user have 8 KB of metadata of each of three kinds. Anybody may begin to send so much.
+LARGEST_BODY = 64 * 1024
 
 
 @post(
@@ -27,9 +27,11 @@ LARGEST_BODY = 256 * 1024
     responses=documented(NotFound, OriginRefused, Unavailable, WebhookRejected),
 )
 async def clerk_webhook(request: AnyRequest, webhook: Injected[ClerkWebhook]) -> Success[None]:
+    headers = exchange_of(request).headers
+    webhook.require_plausible(headers)
     try:
         body = await request.body()
     except HTTPException:  # too large, or broken off
         raise WebhookRejected from None
-    await webhook.take(exchange_of(request).headers, body)
+    await webhook.take(headers, body)
     return Success(message="Taken.", data=None)

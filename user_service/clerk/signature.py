@@ -32,23 +32,35 @@ class Delivery(Struct, frozen=True):
     sent_at: int
 
 
+def require_lately(headers: Mapping[bytes, bytes], now: float) -> Delivery:
+    """The delivery as its headers have it, whoever wrote them; raises WebhookRejected."""
+    id, sent_at = _header(headers, b"id"), _header(headers, b"timestamp")
+    if not (MESSAGE_ID.fullmatch(id) and SECONDS.fullmatch(sent_at)):
+        raise WebhookRejected
+    if abs(now - int(sent_at)) > TOLERANCE_SECONDS:
+        raise WebhookRejected
+    return Delivery(id.decode(), int(sent_at))
+
+
 def require_signed(
     headers: Mapping[bytes, bytes], body: bytes, keys: tuple[bytes, ...], now: float
 ) -> Delivery:
-    """The delivery, if one of our keys has signed it lately; raises WebhookRejected."""
-    family = next((name for name in FAMILIES if name + b"id" in headers), FAMILIES[0])
-    id, sent_at, signatures = (
-        headers.get(family + name, b"") for name in (b"id", b"timestamp", b"signature")
-    )
-    if not (MESSAGE_ID.fullmatch(id) and SECONDS.fullmatch(sent_at)):
-        raise WebhookRejected
-    expected = [hmac.digest(key, b"%b.%b.%b" % (id, sent_at, body), sha256) for key in keys]
-    shown = list(_shown(signatures))
+    """The same, if one of our keys has signed it; raises WebhookRejected."""
+    delivery = require_lately(headers, now)
+    # As they were sent: a number may be written in several ways.
+    signed = b"%b.%b.%b" % (_header(headers, b"id"), _header(headers, b"timestamp"), body)
+    expected = [hmac.digest(key, signed, sha256) for key in keys]
+    shown = list(_shown(_header(headers, b"signature")))
     # Every pair is compared, however early one fits.
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in shown]
-    if not any(matches) or abs(now - int(sent_at)) > TOLERANCE_SECONDS:
+    if not any(matches):
         raise WebhookRejected
-    return Delivery(id.decode(), int(sent_at))
+    return delivery
+
+
+def _header(headers: Mapping[bytes, bytes], name: bytes) -> bytes:
+    family = next((family for family in FAMILIES if family + b"id" in headers), FAMILIES[0])
+    return headers.get(family + name, b"")
 
 
 def _shown(signatures: bytes) -> Iterator[bytes]:

@@ -42,8 +42,8 @@ async def insert(tx: Transaction, imported: Sequence[ImportedAccount]) -> list[A
     rows = await tx.fetch(
         f"""
         INSERT INTO accounts
-            (id, email, name, password_hash, password_imported, version, created_at)
-        SELECT id, email, name, password_hash, password_hash IS NOT NULL, 1,
+            (id, email, name, password_hash, password_chosen, version, created_at)
+        SELECT id, email, name, password_hash, false, 1,
             least(created_at, now())
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
             AS imported (id, email, name, password_hash, created_at)

@@ -39,13 +39,13 @@ class Standing(Struct, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
-    """`password_hash` is None until recovery sets one, and `password_imported` until its owner has
-    set another here. `epoch` rises with every change of either
+    """`password_hash` is None until recovery sets one; `password_chosen` is whether its owner has
+    ever set one here. `epoch` rises with every change of either
     the password or the address: what was begun in another one counts no more."""
 
     account: Account
     password_hash: str | None
-    password_imported: bool
+    password_chosen: bool
     active: bool
     role: Role
     epoch: int
@@ -66,9 +66,7 @@ class Availability(Struct, frozen=True):
 
 # Qualified, so that they stand in joins too.
 COLUMNS = ", ".join(f"accounts.{name}" for name in Account.__struct_fields__)
-CREDENTIALS = (
-    f"{COLUMNS}, password_hash, password_imported, status = 'active' AS active, role, epoch"
-)
+CREDENTIALS = f"{COLUMNS}, password_hash, password_chosen, status = 'active' AS active, role, epoch"
 
 
 async def availability(connection: Connection, address: str, username: str | None) -> Availability:
@@ -99,8 +97,8 @@ async def insert(
     """
     row = await tx.fetchrow(
         f"""
-        INSERT INTO accounts (id, email, name, password_hash, version)
-        VALUES ($1, $2, $3, $4, 1)
+        INSERT INTO accounts (id, email, name, password_hash, password_chosen, version)
+        VALUES ($1, $2, $3, $4, $4::text IS NOT NULL, 1)
         ON CONFLICT DO NOTHING
         RETURNING {COLUMNS}
         """,
@@ -245,7 +243,7 @@ def _credentials_of(row: Record | None) -> Credentials | None:
     return Credentials(
         account_of(row),
         row["password_hash"],
-        row["password_imported"],
+        row["password_chosen"],
         row["active"],
         row["role"],
         row["epoch"],

@@ -26,6 +26,26 @@ class LinkedAccount(Struct, frozen=True):
     status: Status
 
 
+async def unlink_former_owner(tx: Transaction, account_id: UUID, address: str) -> bool:
+    """Whether the account stood for a user whose newest word does not name this address, and
+    stands for none now; under the account's lock."""
+    id = await tx.fetchval(
+        """
+        UPDATE clerk_users SET
+            account_id = NULL,
+            made_account = false,
+            -- Another account may stand for it at the address that it has now.
+            contested = coalesce((email_updated_at, email_sent_at) = (updated_at, sent_at), false)
+        WHERE account_id = $1 AND NOT coalesce(
+            email = $2 AND (email_updated_at, email_sent_at) = (updated_at, sent_at), false)
+        RETURNING id
+        """,
+        account_id,
+        address,
+    )
+    return id is not None
+
+
 async def user_of(connection: Connection, account_id: UUID) -> str | None:
     """The id of the Clerk user that the account stands for."""
     id: str | None = await connection.fetchval(

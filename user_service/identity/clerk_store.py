@@ -51,6 +51,11 @@ class ClerkUser(Struct, frozen=True, kw_only=True):
     contested: bool = False
     deleted: bool = False
 
+    @property
+    def holds_address(self) -> bool:
+        """Whether its newest word still names the address."""
+        return self.address is not None and self.address_version == self.version
+
     def after(
         self, version: Version, name: str, username: str | None, address: str | None
     ) -> ClerkUser:
@@ -150,7 +155,8 @@ async def forget_account(tx: Transaction, account_id: UUID) -> None:
         """
         UPDATE clerk_users SET
             deleted = true, account_id = NULL, contested = false,
-            name = NULL, username = NULL, email = NULL
+            name = NULL, username = NULL,
+            email = NULL, email_updated_at = NULL, email_sent_at = NULL
         WHERE account_id = $1
         """,
         account_id,

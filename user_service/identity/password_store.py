@@ -21,7 +21,7 @@ async def replace(
         """
         UPDATE accounts SET
             password_hash = $2,
-            password_imported = false,
+            password_chosen = password_chosen OR $2::text IS NOT NULL,
             password_challenge = $3,
             epoch = epoch + 1,
             address_challenge = NULL

@@ -1,5 +1,6 @@
--- Whether the password came with an import: its owner has chosen it elsewhere, and none here yet.
-ALTER TABLE accounts ADD COLUMN password_imported boolean NOT NULL DEFAULT false;
+-- Whether the owner has ever chosen a password here: not before, of an account that was imported or
+-- made for a user of Clerk. From then on nobody else decides on the account.
+ALTER TABLE accounts ADD COLUMN password_chosen boolean NOT NULL DEFAULT true;
 
 -- Users of Clerk that this installation has heard of, and the accounts that stand for them.
 CREATE TABLE clerk_users (
