@@ -393,7 +393,7 @@ def test_clerks_keys_are_at_an_address_or_there_is_one() -> None:
     for written in (pem, pem.replace("\n", "\\n")):
         by_key = _read(CLERK_ISSUER=CLERK["CLERK_ISSUER"], CLERK_JWT_KEY=written).clerk
         assert by_key.public_key == load_pem_public_key(pem.encode())
-    either = "CLERK_ISSUER needs either CLERK_JWKS_URL or CLERK_JWT_KEY."
+    either = "CLERK_ISSUER needs one of CLERK_JWKS_URL and CLERK_JWT_KEY, and not both."
     assert _problems(CLERK_ISSUER=CLERK["CLERK_ISSUER"]) == [either]
     assert _problems(**CLERK, CLERK_JWT_KEY=pem) == [either]
     alone = ["CLERK_JWKS_URL and CLERK_JWT_KEY mean nothing without CLERK_ISSUER."]

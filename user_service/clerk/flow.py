@@ -47,7 +47,7 @@ class ClerkWebhook:
         try:
             event = read_payload(body, delivery.sent_at)
         except WebhookRejected:
-            log.warning("clerk_webhook_unreadable", message_id=delivery.id)
+            log.warning("clerk_webhook_refused", reason="payload", message_id=delivery.id)
             raise
         if event is None:
             log.info("clerk_webhook_skipped", message_id=delivery.id)

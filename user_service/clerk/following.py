@@ -47,7 +47,9 @@ class Following:
         """
         outcome = await self._apply(event)
         if outcome is Outcome.CONTESTED:
-            raise DeadEnd("address taken", "the user's address belongs to another account here")
+            raise DeadEnd(
+                "address taken", "another account here has the user's address and cannot be joined"
+            )
         return outcome
 
     async def retry_contested(self) -> None:

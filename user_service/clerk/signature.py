@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
+import structlog
 from msgspec import Struct
 
 from user_service.errors import WebhookRejected
@@ -23,6 +24,8 @@ MESSAGE_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 SECONDS = re.compile(rb"[0-9]{1,12}")
 # Two secrets sign while one replaces the other; each entry more is work for us.
 MOST_SIGNATURES = 10
+
+log = structlog.get_logger()
 
 
 class Delivery(Struct, frozen=True):
@@ -36,9 +39,9 @@ def require_lately(headers: Mapping[bytes, bytes], now: float) -> Delivery:
     """The delivery as its headers have it, whoever wrote them; raises WebhookRejected."""
     id, sent_at = _header(headers, b"id"), _header(headers, b"timestamp")
     if not (MESSAGE_ID.fullmatch(id) and SECONDS.fullmatch(sent_at)):
-        raise WebhookRejected
+        raise _refusal("headers")
     if abs(now - int(sent_at)) > TOLERANCE_SECONDS:
-        raise WebhookRejected
+        raise _refusal("time")
     return Delivery(id.decode(), int(sent_at))
 
 
@@ -54,8 +57,14 @@ def require_signed(
     # Every pair is compared, however early one fits.
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in shown]
     if not any(matches):
-        raise WebhookRejected
+        raise _refusal("signature")
     return delivery
+
+
+def _refusal(reason: str) -> WebhookRejected:
+    """One and the same for whoever asks; what is wrong stands in the log."""
+    log.info("clerk_webhook_refused", reason=reason)
+    return WebhookRejected()
 
 
 def _header(headers: Mapping[bytes, bytes], name: bytes) -> bytes:

@@ -73,8 +73,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except Overtaken as error:
         raise click.ClickException(str(error)) from error
     except Unavailable as error:
-        reason = error.__cause__ or error
-        raise click.ClickException(f"{error} does not answer: {reason}") from error
+        reason = f": {error.__cause__}" if error.__cause__ else "."
+        raise click.ClickException(f"{error} does not answer{reason}") from error
     except InvalidFields as refusal:
         wrong = (f"{field}: {sentence}" for field, sentence in (refusal.fields or {}).items())
         raise click.ClickException(" ".join(wrong)) from refusal

@@ -39,7 +39,7 @@ class ClerkSettings(Struct, frozen=True, kw_only=True):
         )
         keys = bool(settings.jwks_url) + (settings.public_key is not None)
         if settings.issuer and keys != 1:
-            env.problem("CLERK_ISSUER needs either CLERK_JWKS_URL or CLERK_JWT_KEY.")
+            env.problem("CLERK_ISSUER needs one of CLERK_JWKS_URL and CLERK_JWT_KEY, and not both.")
         elif keys and not settings.issuer:
             env.problem("CLERK_JWKS_URL and CLERK_JWT_KEY mean nothing without CLERK_ISSUER.")
         return settings
