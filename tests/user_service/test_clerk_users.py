@@ -222,13 +222,24 @@ async def test_the_newest_word_counts_in_whatever_order_it_comes(
     assert {row["name"] for row in rows} == {"Four Example"}
 
 
-async def test_an_account_whose_owner_has_once_set_a_password_is_never_clerks_again(
-    corner: Corner, clerk: Clerk, worker: WorkerProcess, door: ServiceProcess, mailroom: Mailroom
+@pytest.mark.parametrize("password", ["its owner's", "imported"])
+async def test_an_account_whose_password_was_set_or_withdrawn_here_is_never_clerks_again(
+    corner: Corner,
+    clerk: Clerk,
+    worker: WorkerProcess,
+    door: ServiceProcess,
+    mailroom: Mailroom,
+    password: str,
 ) -> None:
     user = ClerkUser()
     await created(corner, clerk, worker, user)
-    async with door.client() as client:
-        await recovered(client, mailroom, Person(email=user.email or ""))
+    if password == "imported":
+        await corner.fetch(
+            "UPDATE accounts SET password_hash = $2 WHERE email = $1", user.email, CHEAPEST
+        )
+    else:
+        async with door.client() as client:
+            await recovered(client, mailroom, Person(email=user.email or ""))
     # As soon as an account is in danger, an administrator withdraws its password.
     forced = command(corner, "admin", "users", "force-reset", user.email or "")
     assert forced.returncode == 0, forced.stderr

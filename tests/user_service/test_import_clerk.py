@@ -79,6 +79,32 @@ async def test_an_account_that_was_here_is_linked_and_nothing_of_it_changes(
     assert bring(corner, "clerk", file, "--json").totals["already_here"] == 1
 
 
+async def test_a_password_comes_to_an_account_that_a_webhook_had_made_before(
+    corner: Corner, service: ServiceProcess, tmp_path: Path
+) -> None:
+    ids, addresses = [_fresh_id() for _ in range(3)], [fresh_address() for _ in range(3)]
+    async with opened(corner) as db:
+        for id, address in zip(ids, addresses, strict=True):
+            await Following(db).apply(_update(id, address))
+    chosen, withdrawn = addresses[1:]
+    await corner.fetch("UPDATE accounts SET password_chosen = true WHERE email = $1", withdrawn)
+    await corner.fetch(
+        "UPDATE accounts SET password_chosen = true, password_hash = $2 WHERE email = $1",
+        *(chosen, DIGESTS["argon2id"]),
+    )
+    before = await corner.fetch("SELECT * FROM accounts WHERE email = ANY($1)", addresses[1:])
+    digest = {"password_digest": DIGESTS["bcrypt 2a"]}
+    rows = [_row(id, at, **digest) for id, at in zip(ids, addresses, strict=True)]
+    file = _csv(tmp_path / "clerk.csv", *rows, rows[0])
+    for dry, completed in (("--dry-run", 1), ("--json", 1), ("--json", 0)):
+        totals = bring(corner, "clerk", file, "--json", dry).totals
+        assert (totals["completed"], totals["already_here"]) == (completed, 4 - completed)
+    after = await corner.fetch("SELECT * FROM accounts WHERE email = ANY($1)", addresses[1:])
+    assert after == before
+    async with service.client() as client:
+        assert (await log_in(client, Person(email=addresses[0]))).status_code == 200
+
+
 async def test_what_webhooks_have_told_outranks_a_file(corner: Corner, tmp_path: Path) -> None:
     gone, unverified, made, free = (_fresh_id() for _ in range(4))
     taken = fresh_address()
@@ -93,7 +119,7 @@ async def test_what_webhooks_have_told_outranks_a_file(corner: Corner, tmp_path:
     rows = [
         _row(gone, fresh_address()),
         _row(unverified, fresh_address()),
-        _row(made, fresh_address(), password_digest=DIGESTS["bcrypt 2a"]),
+        _row(made, fresh_address()),
         _row(free, taken),
     ]
     totals = bring(corner, "clerk", _csv(tmp_path / "clerk.csv", *rows), "--json").totals

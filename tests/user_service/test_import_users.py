@@ -147,6 +147,7 @@ async def test_what_came_along_is_stored_told_and_audited_and_nobody_is_mailed(
         "rows": 6,
         "created": 3,
         "linked": 0,
+        "completed": 0,
         "already_here": 0,
         "skipped": {"address not verified": 2, "no address": 1},
         "malformed": {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -32,6 +33,12 @@ async def import_accounts(
     await outbox_store.put_each(tx, [(account.id, _registered(account)) for account in accounts])
     await audit_store.write_each(tx, [(account.id, "") for account in accounts], "imported", by)
     return accounts
+
+
+async def import_passwords(tx: Transaction, hashes: dict[UUID, str], by: Actor) -> None:
+    """For accounts that came without one; whoever has set another meanwhile keeps it."""
+    given = await account_batch_store.give_hashes(tx, hashes)
+    await audit_store.write_each(tx, [(id, "") for id in given], "imported", by)
 
 
 async def link_accounts(tx: Transaction, links: Sequence[Link], by: Actor) -> None:

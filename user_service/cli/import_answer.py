@@ -40,6 +40,7 @@ def _table(totals: Totals) -> list[dict[str, Any]]:
         ("created", totals.created),
         *((f"  but: {reason}", many) for reason, many in totals.created_without.items()),
         ("linked to accounts that were here", totals.linked),
+        ("completed", totals.completed),
         ("already here", totals.already_here),
         *((f"skipped: {reason}", many) for reason, many in totals.skipped.items()),
         *((f"malformed: {reason}", many) for reason, many in totals.malformed.items()),

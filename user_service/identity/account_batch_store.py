@@ -37,6 +37,33 @@ async def lock_by_address(tx: Transaction, addresses: list[str]) -> dict[str, UU
     return {row["email"]: row["id"] for row in rows}
 
 
+async def passwordless(connection: Connection, ids: list[UUID]) -> set[UUID]:
+    """Those of them that have no password and never had one that was chosen here."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM accounts
+        WHERE id = ANY($1) AND password_hash IS NULL AND NOT password_chosen
+        """,
+        ids,
+    )
+    return {row["id"] for row in rows}
+
+
+async def give_hashes(tx: Transaction, hashes: dict[UUID, str]) -> list[UUID]:
+    """Give imported passwords to accounts that are still without one; returns which."""
+    rows = await tx.fetch(
+        """
+        UPDATE accounts SET password_hash = given.hash
+        FROM unnest($1::uuid[], $2::text[]) AS given (id, hash)
+        WHERE accounts.id = given.id AND password_hash IS NULL AND NOT password_chosen
+        RETURNING accounts.id
+        """,
+        list(hashes),
+        list(hashes.values()),
+    )
+    return [row["id"] for row in rows]
+
+
 async def insert(tx: Transaction, imported: Sequence[ImportedAccount]) -> list[Account]:
     """The new accounts, without usernames; whose address has one already is left out."""
     rows = await tx.fetch(

@@ -39,8 +39,8 @@ class Standing(Struct, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
-    """`password_hash` is None until recovery sets one; `password_chosen` is whether its owner has
-    ever set one here. `epoch` rises with every change of either
+    """`password_hash` is None until recovery sets one; `password_chosen` is whether one was
+    ever set or withdrawn here. `epoch` rises with every change of either
     the password or the address: what was begun in another one counts no more."""
 
     account: Account

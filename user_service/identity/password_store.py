@@ -21,7 +21,7 @@ async def replace(
         """
         UPDATE accounts SET
             password_hash = $2,
-            password_chosen = password_chosen OR $2::text IS NOT NULL,
+            password_chosen = true,
             password_challenge = $3,
             epoch = epoch + 1,
             address_challenge = NULL

@@ -16,7 +16,7 @@ OTHER_CLERK_USER = "account stands for another user of Clerk"
 DELETED = "user deleted, at Clerk or here"
 FOLLOWED = "webhooks know more of the user, and decide"
 
-Outcome = Literal["created", "linked", "already_here", "skipped"]
+Outcome = Literal["created", "linked", "completed", "already_here", "skipped"]
 
 
 class Verdict(Struct, frozen=True):
@@ -31,7 +31,7 @@ def decide(candidate: Candidate, existing: Existing) -> Verdict:
     """Decide on one, and note what comes of it for those after it."""
     user = existing.clerk_users.get(candidate.clerk_id or "")
     if user is not None:
-        return _known(candidate, user)
+        return _known(candidate, user, existing)
     holder = existing.holders.get(candidate.email)
     if holder is None:
         return _create(candidate, existing)
@@ -45,13 +45,18 @@ def decide(candidate: Candidate, existing: Existing) -> Verdict:
     return Verdict("linked")
 
 
-def _known(candidate: Candidate, user: ClerkUser) -> Verdict:
+def _known(candidate: Candidate, user: ClerkUser, existing: Existing) -> Verdict:
     if user.deleted:
         return Verdict("skipped", DELETED)
     if user.account_id is None:
         return Verdict("skipped", FOLLOWED)
     if user.account_id == candidate.id:
         return _created_before(candidate)
+    if user.account_id in existing.passwordless and candidate.password_hash is not None:
+        # A webhook was faster, and brings no passwords.
+        existing.passwordless.discard(user.account_id)
+        existing.new_hashes[user.account_id] = candidate.password_hash
+        return Verdict("completed", losses=candidate.losses)
     return Verdict("already_here")
 
 

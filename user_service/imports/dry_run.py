@@ -39,6 +39,9 @@ class Simulated:
                 existing.clerk_users[id] = ClerkUser(id=id, account_id=UUID(account_id))
             if candidate.username and self._find("username", candidate.username) is not None:
                 existing.usernames.add(candidate.username)
+        existing.passwordless -= {
+            id for id in existing.passwordless if self._find("password", str(id)) is not None
+        }
         for holder in existing.holders.values():
             holder.clerk_id = self._find("account", str(holder.account_id)) or holder.clerk_id
 
@@ -50,6 +53,8 @@ class Simulated:
         for link in existing.new_links:
             self._add("clerk", link.clerk_id, str(link.account_id))
             self._add("account", str(link.account_id), link.clerk_id)
+        for account_id in existing.new_hashes:
+            self._add("password", str(account_id), "")
 
     def _find(self, kind: str, key: str) -> str | None:
         query = "SELECT value FROM made WHERE kind = ? AND key = ?"

@@ -23,13 +23,18 @@ class AddressHolder(Struct):
 
 
 class Existing(Struct):
-    """What there is by addresses, ids of Clerk users and usernames; and what is to be added."""
+    """What there is by addresses, ids of Clerk users and usernames; and what is to be added.
+
+    `passwordless` are accounts that were made for these users and had no password ever.
+    """
 
     holders: dict[str, AddressHolder]
     clerk_users: dict[str, ClerkUser]
     usernames: set[str]
+    passwordless: set[UUID] = field(default_factory=set)
     new_accounts: list[ImportedAccount] = field(default_factory=list)
     new_links: list[Link] = field(default_factory=list)
+    new_hashes: dict[UUID, str] = field(default_factory=dict)
 
 
 async def look(connection: Connection, batch: Sequence[Candidate]) -> Existing:
@@ -61,11 +66,13 @@ async def _existing(
         await clerk_store.known(connection, clerk_ids, list(holders.values())) if clerk_ids else []
     )
     linked = {user.account_id: user.id for user in users}
+    made = [user.account_id for user in users if user.account_id and user.made_account]
     usernames = [candidate.username for candidate in batch if candidate.username is not None]
     return Existing(
         holders={email: AddressHolder(id, linked.get(id)) for email, id in holders.items()},
         clerk_users={user.id: user for user in users},
         usernames=await username_store.claimed(connection, usernames) if usernames else set(),
+        passwordless=await account_batch_store.passwordless(connection, made) if made else set(),
     )
 
 

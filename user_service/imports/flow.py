@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from user_service.accounts.imported import import_accounts, link_accounts
+from user_service.accounts.imported import import_accounts, import_passwords, link_accounts
 from user_service.audit.audit_store import Actor
 from user_service.errors import Overtaken, Unavailable
 from user_service.imports.candidates import USERNAME_TAKEN, Candidate
@@ -83,5 +83,7 @@ class Import:
             raise Overtaken(OVERTAKEN)
         if existing.new_links:
             await link_accounts(tx, existing.new_links, self.by)
+        if existing.new_hashes:
+            await import_passwords(tx, existing.new_hashes, self.by)
         wished = {account.id for account in new if account.username is not None}
         return wished - {account.id for account in accounts if account.username is not None}

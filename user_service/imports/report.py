@@ -14,7 +14,8 @@ from user_service.imports.records import Rejected
 
 
 class Totals(Struct, frozen=True, kw_only=True):
-    """Each row is `created`, `linked`, `already_here`, `skipped` or `malformed`.
+    """Each row is `created`, `linked`, `completed` (a password for an account that a webhook had
+    made), `already_here`, `skipped` or `malformed`.
 
     The latter two by reason; and by reason also, how many were created without something.
     """
@@ -22,6 +23,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     rows: int
     created: int
     linked: int
+    completed: int
     already_here: int
     skipped: dict[str, int]
     malformed: dict[str, int]
@@ -57,6 +59,7 @@ class Report:
             rows=self.rows,
             created=self._outcomes["created"],
             linked=self._outcomes["linked"],
+            completed=self._outcomes["completed"],
             already_here=self._outcomes["already_here"],
             skipped=dict(self._reasons["skipped"]),
             malformed=dict(self._reasons["malformed"]),
@@ -67,7 +70,7 @@ class Report:
         self._outcomes[outcome] += 1
         if outcome in self._reasons:
             self._reasons[outcome][reason] += 1
-        if outcome not in ("created", "linked"):
+        if outcome not in ("created", "linked", "completed"):
             self._write(line, who, outcome, reason)
 
     def _write(self, line: int, who: str, outcome: str, reason: str) -> None:

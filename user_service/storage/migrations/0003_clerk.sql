@@ -1,5 +1,5 @@
--- Whether the owner has ever chosen a password here: not before, of an account that was imported or
--- made for a user of Clerk. From then on nobody else decides on the account.
+-- Whether a password was ever chosen here, or withdrawn: not before, of an account that was imported
+-- or made for a user of Clerk. From then on nobody else decides on the account.
 ALTER TABLE accounts ADD COLUMN password_chosen boolean NOT NULL DEFAULT true;
 
 -- Users of Clerk that this installation has heard of, and the accounts that stand for them.
