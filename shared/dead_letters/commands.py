@@ -12,14 +12,13 @@ from typing import Any, TypeVar
 import click as plain_click
 import rich_click as click
 from redis.exceptions import RedisError
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from shared.dead_letters.reading import DeadLetter, DeadLetters
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
 from shared.redis import RedisConnection
-from shared.terminal import printable
+from shared.terminal import print_table, printable
 from shared.topics import Topic
 
 T = TypeVar("T")
@@ -58,11 +57,13 @@ def dead_letter_commands(read_desk: Callable[[], Desk], about: str) -> click.Ric
     def list_(as_json: bool) -> None:
         """Those that were neither replayed nor dropped, oldest first."""
         letters = _run(_waiting(read_desk()))
-        if as_json:
+        if not letters and not as_json:
+            click.echo("No dead letters.")
+        elif as_json:
             for letter in letters:
                 click.echo(json.dumps(letter.summary()))
         else:
-            Console().print(_table(letters) if letters else "No dead letters.")
+            print_table(_table(letters))
 
     @dead_letters.command()
     @click.argument("id")

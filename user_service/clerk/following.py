@@ -93,8 +93,9 @@ class Following:
         try:
             async with self.db.transaction() as tx:
                 user = await clerk_store.lock(tx, id)
-                if user is not None and user.contested:
-                    await _follow(tx, user)
+                outcome = await _follow(tx, user) if user and user.contested else None
+            if outcome is Outcome.APPLIED:
+                log.info("clerk_user_contested_no_more", clerk_user_id=id)
         except Exception:  # of one user, which must not hold up the others
             log.exception("clerk_user_left_contested", clerk_user_id=id)
 

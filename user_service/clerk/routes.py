@@ -24,6 +24,8 @@ LARGEST_BODY = 64 * 1024
     status_code=HTTP_200_OK,
     request_max_body_size=LARGEST_BODY,
     summary="Take in what Clerk tells of a user, signed by Svix",
+    description="For Clerk, which signs the body in the headers svix-id, svix-timestamp and "
+    "svix-signature. Under the second name it does the same.",
     responses=documented(NotFound, OriginRefused, Unavailable, WebhookRejected),
 )
 async def clerk_webhook(request: AnyRequest, webhook: Injected[ClerkWebhook]) -> Success[None]:

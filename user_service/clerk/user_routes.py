@@ -28,7 +28,9 @@ from user_service.web.guard import BEARER, claims_of
 from user_service.web.injected import Injected
 from user_service.web.problems import documented
 
-ClerkId = Annotated[str, Parameter(pattern="^[A-Za-z0-9_-]{1,128}$", description="Clerk's own.")]
+ClerkId = Annotated[
+    str, Parameter(pattern="^[A-Za-z0-9_-]{1,128}$", description="Clerk's user id, `user_…`.")
+]
 
 
 class LinkedUser(Struct, frozen=True):

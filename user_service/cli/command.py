@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 import rich_click as click
 import uvloop
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from shared.env import UnsafeSettings
 from shared.kafka import KafkaUnavailable
 from shared.log import configure_log
-from shared.terminal import printable
+from shared.terminal import print_table, printable
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Action, Actor
 from user_service.errors import InvalidFields, Overtaken, Refusal, Unavailable
@@ -29,7 +28,6 @@ from user_service.settings import Settings, read_settings
 from user_service.storage.postgres import Database, Transaction
 
 UNSAFE = 2
-WIDEST = 10_000
 
 T = TypeVar("T")
 
@@ -118,11 +116,7 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
         table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
         for row in rows:
             table.add_row(*(_cell(value) for value in row.values()))
-        console = Console()
-        # As wide as it must be: a folded line can be neither copied nor searched.
-        unbounded = console.options.update(max_width=WIDEST)
-        console.width = max(console.width, console.measure(table, options=unbounded).maximum)
-        console.print(table)
+        print_table(table)
 
 
 def show_json(value: Any) -> None:
