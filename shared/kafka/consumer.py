@@ -59,7 +59,9 @@ class Consumer:
             "auto.commit.interval.ms": 1000,
             # What a killed member held is taken over after this; brokers allow no less.
             "session.timeout.ms": 6_000,
-            "max.poll.interval.ms": 60_000,
+            # So long a group waits for a member that was killed while it joined. We poll all the
+            # time, but for the drain of a partition that leaves.
+            "max.poll.interval.ms": 20_000,
         }
         self._handle = handle
         self._most_undecided = most_undecided
