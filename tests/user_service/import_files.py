@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.people import PASSWORD
@@ -137,15 +137,24 @@ class ClerkFile:
 
     def same_id(self) -> None:
         if self.people:
-            person = self.random.choice(list(self.people.values()))
-            self.counts["already_here"] += 1
-            self.rows.append(self._row(person.clerk_id, self._address()))
+            address = self.random.choice(list(self.people))
+            self._again(address)
+            self.rows.append(self._row(self.people[address].clerk_id, self._address()))
 
     def same_row(self) -> None:
         if self.people:
             address = self.random.choice(list(self.people))
-            self.counts["already_here"] += 1
+            self._again(address)
             self.rows.append(self._row(self.people[address].clerk_id, address.upper()))
+
+    def _again(self, address: str) -> None:
+        """Whoever came without a password has one by the row that brings it."""
+        person = self.people[address]
+        if person.made_account and not person.has_password:
+            self.counts["completed"] += 1
+            self.people[address] = replace(person, has_password=True)
+        else:
+            self.counts["already_here"] += 1
 
     def without_id(self) -> None:
         self._malformed(self._row("user ' 1", self._address()))

@@ -54,6 +54,7 @@ def _require_counted(done: Done, ledger: Counter[str]) -> None:
         {
             "created": totals["created"],
             "linked": totals["linked"],
+            "completed": totals["completed"],
             "already_here": totals["already_here"],
             "skipped": sum(totals["skipped"].values()),
             "malformed": sum(totals["malformed"].values()),
@@ -63,7 +64,7 @@ def _require_counted(done: Done, ledger: Counter[str]) -> None:
         }
     )
     assert +found == +ledger
-    outcomes = ("created", "linked", "already_here", "skipped", "malformed")
+    outcomes = ("created", "linked", "completed", "already_here", "skipped", "malformed")
     assert totals["rows"] == sum(ledger[outcome] for outcome in outcomes)
 
 
@@ -77,9 +78,11 @@ def _require_state(corner: Corner, file: ClerkFile) -> None:
     found |= {address: people_of(corner, address)[address] for address in file.settled}
     assert found == expected
     made = sum(person.made_account for person in file.people.values())
+    late = file.counts["completed"]
     assert traces_of(corner, f"p{file.tag}-%") == [
         ("clerk_linked by operator", made, made),
         ("imported by operator", made, made),
+        *([("password_imported by operator", late, late)] if late else []),
         ("user_registered", made, made),
     ]
 

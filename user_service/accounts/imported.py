@@ -38,7 +38,7 @@ async def import_accounts(
 async def import_passwords(tx: Transaction, hashes: dict[UUID, str], by: Actor) -> None:
     """For accounts that came without one; whoever has set another meanwhile keeps it."""
     given = await account_batch_store.give_hashes(tx, hashes)
-    await audit_store.write_each(tx, [(id, "") for id in given], "imported", by)
+    await audit_store.write_each(tx, [(id, "") for id in given], "password_imported", by)
 
 
 async def link_accounts(tx: Transaction, links: Sequence[Link], by: Actor) -> None:

@@ -33,6 +33,7 @@ Action = Literal[
     "clerk_linked",
     "clerk_unlinked",
     "imported",
+    "password_imported",
     # What administrators look at is written too: it says where a person lives and works.
     "inspected",
     "audit_read",

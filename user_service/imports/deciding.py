@@ -53,7 +53,7 @@ def _known(candidate: Candidate, user: ClerkUser, existing: Existing) -> Verdict
     if user.account_id == candidate.id:
         return _created_before(candidate)
     if user.account_id in existing.passwordless and candidate.password_hash is not None:
-        # A webhook was faster, and brings no passwords.
+        # A webhook, or a file without digests, was faster.
         existing.passwordless.discard(user.account_id)
         existing.new_hashes[user.account_id] = candidate.password_hash
         return Verdict("completed", losses=candidate.losses)
@@ -83,6 +83,8 @@ def _create(candidate: Candidate, existing: Existing) -> Verdict:
     )
     if candidate.clerk_id is not None:
         _link(candidate, candidate.clerk_id, existing, made_account=True)
+        if candidate.password_hash is None:
+            existing.passwordless.add(candidate.id)
     lost = (USERNAME_TAKEN,) if taken else ()
     return Verdict("created", losses=candidate.losses + lost)
 

@@ -37,6 +37,8 @@ class Simulated:
             id = candidate.clerk_id
             if id and (account_id := self._find("clerk", id)):
                 existing.clerk_users[id] = ClerkUser(id=id, account_id=UUID(account_id))
+                if self._find("passwordless", account_id) is not None:
+                    existing.passwordless.add(UUID(account_id))
             if candidate.username and self._find("username", candidate.username) is not None:
                 existing.usernames.add(candidate.username)
         existing.passwordless -= {
@@ -47,14 +49,16 @@ class Simulated:
 
     def keep(self, existing: Existing) -> None:
         for account in existing.new_accounts:
-            self._add("address", account.email, str(account.id))
+            self._put("address", account.email, str(account.id))
             if account.username is not None:
-                self._add("username", account.username, "")
+                self._put("username", account.username, "")
         for link in existing.new_links:
-            self._add("clerk", link.clerk_id, str(link.account_id))
-            self._add("account", str(link.account_id), link.clerk_id)
-        for account_id in existing.new_hashes:
-            self._add("password", str(account_id), "")
+            self._put("clerk", link.clerk_id, str(link.account_id))
+            self._put("account", str(link.account_id), link.clerk_id)
+        for id in existing.passwordless:
+            self._put("passwordless", str(id), "")
+        for id in existing.new_hashes:
+            self._put("password", str(id), "")
 
     def _find(self, kind: str, key: str) -> str | None:
         query = "SELECT value FROM made WHERE kind = ? AND key = ?"
@@ -62,8 +66,8 @@ class Simulated:
             row = found.fetchone()
         return row[0] if row else None
 
-    def _add(self, kind: str, key: str, value: str) -> None:
-        self._made.execute("INSERT INTO made VALUES (?, ?, ?)", (kind, key, value))
+    def _put(self, kind: str, key: str, value: str) -> None:
+        self._made.execute("INSERT OR REPLACE INTO made VALUES (?, ?, ?)", (kind, key, value))
 
 
 @dataclass(frozen=True, slots=True)
