@@ -125,7 +125,8 @@ class House:
         # A registration needs every part, and every breaker closed.
         deadline = time.monotonic() + RECOVERY_SECONDS
         while (status := self._register()) != 202:
-            assert time.monotonic() < deadline, f"a registration is still answered {status}"
+            tail = self.service.log[-3000:]
+            assert time.monotonic() < deadline, f"a registration is still answered {status}: {tail}"
             time.sleep(0.05)
 
     def _register(self) -> int:
