@@ -125,8 +125,9 @@ class House:
         # A registration needs every part, and every breaker closed.
         deadline = time.monotonic() + RECOVERY_SECONDS
         while (status := self._register()) != 202:
-            tail = self.service.log[-3000:]
-            assert time.monotonic() < deadline, f"a registration is still answered {status}: {tail}"
+            assert time.monotonic() < deadline, (
+                f"a registration is still answered {status}: {self.service.log[-3000:]}"
+            )
             time.sleep(0.05)
 
     def _register(self) -> int:

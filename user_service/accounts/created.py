@@ -50,7 +50,14 @@ async def create_account(
         raise CodeExpired
     if account is None:
         return await account_store.find(tx, new.id)
-    event = UserRegistered(
+    await outbox_store.put(tx, account.id, registration_of(account))
+    await audit_store.write(tx, account.id, "registered", by)
+    return account
+
+
+def registration_of(account: Account) -> UserRegistered:
+    """The first event of an account, however it came into being."""
+    return UserRegistered(
         user_id=str(account.id),
         email=account.email,
         name=account.name,
@@ -58,6 +65,3 @@ async def create_account(
         account_version=account.version,
         registered_at=account.created_at,
     )
-    await outbox_store.put(tx, account.id, event)
-    await audit_store.write(tx, account.id, "registered", by)
-    return account

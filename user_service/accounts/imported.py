@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from shared.events import UserRegistered
+from user_service.accounts.created import registration_of
 from user_service.audit import audit_store
 from user_service.audit.audit_store import Actor
 from user_service.identity import account_batch_store, clerk_link_store, username_store
@@ -30,7 +30,9 @@ async def import_accounts(
     }
     given = await username_store.claim_each(tx, wishes) if wishes else {}
     accounts = [replace(account, username=given.get(id)) for id, account in inserted.items()]
-    await outbox_store.put_each(tx, [(account.id, _registered(account)) for account in accounts])
+    await outbox_store.put_each(
+        tx, [(account.id, registration_of(account)) for account in accounts]
+    )
     await audit_store.write_each(tx, [(account.id, "") for account in accounts], "imported", by)
     return accounts
 
@@ -46,14 +48,3 @@ async def link_accounts(tx: Transaction, links: Sequence[Link], by: Actor) -> No
     await clerk_link_store.link_each(tx, links)
     about = [(link.account_id, "") for link in links]
     await audit_store.write_each(tx, about, "clerk_linked", by)
-
-
-def _registered(account: Account) -> UserRegistered:
-    return UserRegistered(
-        user_id=str(account.id),
-        email=account.email,
-        name=account.name,
-        username=account.username,
-        account_version=account.version,
-        registered_at=account.created_at,
-    )

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from user_service.errors import Unavailable
 from user_service.identity.http_fetch import fetch, open_session
+from user_service.settings.clerk import LEAST_RSA_BITS
 
 SECONDS = 1.0
 MOST_BYTES = 64 * 1024
@@ -22,7 +23,6 @@ EVERY_SECONDS = 600.0
 # How soon they are read again for an unknown kid, and after Clerk did not answer.
 AGAIN_SECONDS = 10.0
 AGAIN_SECONDS_WITHOUT_ANY = 1.0
-LEAST_BITS = 2048
 # Of a longer one every check would take long.
 MOST_BITS = 8192
 
@@ -131,7 +131,7 @@ def keys_of(page: bytes) -> dict[str, RSAPublicKey]:
 
 def _public(jwk: _Key) -> RSAPublicKey:
     n = _number(jwk.n)
-    if not LEAST_BITS <= n.bit_length() <= MOST_BITS:
+    if not LEAST_RSA_BITS <= n.bit_length() <= MOST_BITS:
         raise ValueError(f"{n.bit_length()} bits")
     return RSAPublicNumbers(e=_number(jwk.e), n=n).public_key()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from user_service.identity import clerk_store
 from user_service.identity.password_hashes.foreign import UNREADABLE
 from user_service.imports.candidates import NO_ADDRESS, UNVERIFIED, Candidate, candidate_of
 from user_service.imports.columns import Columns
 from user_service.imports.records import Record, Rejected
 
-ID = re.compile("[A-Za-z0-9_-]{1,128}")
+ID = re.compile(clerk_store.USER_ID)
 NO_ID = "row without the id of a Clerk user"
 SECOND_FACTOR_LOST = "second factor: there are none here"
 
