@@ -52,10 +52,8 @@ lock: .venv/installed ## resolve the locks again from pyproject.toml
 	  .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header pyproject.toml -o $$lock; done
 
-bench: .venv/installed ## what a request costs, as a multiple of a bare Litestar answer
-	@.venv/bin/python -m tests.bench.request_cost
-	@.venv/bin/python -m tests.bench.relay_rate
-	@PYTHONPATH=clients/python .venv/bin/python -m tests.bench.client_check
+bench: .venv/installed ## what Gatepost costs and bears, as a report in .reports/bench (SIZE=full: all of it)
+	@PYTHONPATH=clients/python .venv/bin/python -m tests.bench $(SECTIONS)
 
 up: ## start everything with docker compose; writes a missing .env
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose; make run needs neither."; exit 1; }

@@ -1,20 +1,16 @@
-"""How many events the relay produces per second of the worker's CPU, of a backlog in the outbox.
-
-`python -m tests.bench.relay_rate [events]`
-"""
+"""How many events the relay produces per second of the worker's CPU, of a backlog in the outbox."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
-from contextlib import ExitStack
 
-from dev_stack import parts
 from shared import events
+from tests.bench.bench import Bench
 from tests.bench.process_cpu import cpu_seconds
 from tests.corner import Corner
+from tests.load.cpus import pinned
+from tests.report import Figure, Target
 from tests.worker_process import WorkerProcess
 
 BACKLOG = """
@@ -25,36 +21,37 @@ BACKLOG = """
     FROM generate_series(1, $1::int) AS number, md5((number % 500)::text) AS key
 """
 WAITING = "SELECT count(*) FROM outbox WHERE acknowledged_at IS NULL"
+IDLE_SECONDS = 5.0
 
 
-async def drained(corner: Corner) -> None:
-    while (await corner.fetch(WAITING))[0][0]:  # noqa: ASYNC110 - another process drains
-        await asyncio.sleep(0.05)
-
-
-def measure(corner: Corner, count: int) -> None:
+def measure(bench: Bench) -> None:
+    section = bench.report.section("Relay")
+    count = bench.size.pick(20_000, 200_000)
     topics = [topic.name for kind, topic in events.TOPICS.items() if kind is not events.SendOtp]
-    with WorkerProcess.started(corner.variables) as worker:
+    corner = bench.corner
+    with pinned(bench.cpus.measured), WorkerProcess.started(corner.variables) as worker:
         worker.come_up()
         corner.rows(BACKLOG, count // 10, topics)
-        asyncio.run(drained(corner))
-        time.sleep(1)
-        idle, began = cpu_seconds(worker.process.pid), time.monotonic()
-        time.sleep(5)
-        idle = (cpu_seconds(worker.process.pid) - idle) / (time.monotonic() - began)
+        asyncio.run(_drained(corner))
+        idle = _idle_share(worker)
         before, began = cpu_seconds(worker.process.pid), time.monotonic()
         corner.rows(BACKLOG, count, topics)
-        asyncio.run(drained(corner))
+        asyncio.run(_drained(corner))
         wall = time.monotonic() - began
         cpu = cpu_seconds(worker.process.pid) - before
-    print(f"{count} events: {cpu:.2f} s of the worker's CPU, {wall:.2f} s, idle {idle:.1%}")
-    print(f"{count / cpu:.0f} events per CPU second (target 2000), {count / wall:.0f} per second")
+    section.tell(f"{count} events lay in the outbox; a worker on one processor drained them.")
+    section.figure(Figure("events for a second of its CPU", count / cpu, "", Target(at_least=2000)))
+    section.figure(Figure("events a second", count / wall))
+    section.figure(Figure("idle", idle * 100, "% of a core"))
 
 
-if __name__ == "__main__":
-    with ExitStack() as stack:
-        os.environ.update(stack.enter_context(parts.disposable()).variables)
-        measure(
-            stack.enter_context(Corner.made("bench")),
-            int(sys.argv[1]) if len(sys.argv) > 1 else 20_000,
-        )
+def _idle_share(worker: WorkerProcess) -> float:
+    time.sleep(1)
+    before, began = cpu_seconds(worker.process.pid), time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    return (cpu_seconds(worker.process.pid) - before) / (time.monotonic() - began)
+
+
+async def _drained(corner: Corner) -> None:
+    while (await corner.fetch(WAITING))[0][0]:  # noqa: ASYNC110 - another process drains
+        await asyncio.sleep(0.05)

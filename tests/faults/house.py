@@ -20,9 +20,9 @@ from dev_stack import kafka, postgres, unprivileged, valkey
 from dev_stack.part import Part
 from dev_stack.ports import free_port
 from tests.corner import Corner
-from tests.faults.proxy import Proxy
 from tests.mailroom import Mailroom
 from tests.people import Person
+from tests.proxy import Proxy
 from tests.service_process import ServiceProcess
 
 POOL_SIZE = 4

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.faults.proxy import Proxy
+from tests.proxy import Proxy
 
 
 @pytest.fixture
@@ -100,3 +100,21 @@ def test_a_reset_spares_the_connections_that_follow(proxy: Proxy) -> None:
             connection.recv(1024)
     with connected(proxy) as connection:
         assert ask(connection) == b"hello"
+
+
+def test_a_throttled_connection_carries_so_much_a_second(proxy: Proxy) -> None:
+    proxy.throttle(20)
+    with connected(proxy) as connection:
+        began = time.monotonic()
+        assert ask(connection) == b"hello"
+        assert time.monotonic() - began >= 0.5
+
+
+def test_a_round_trip_is_a_question_and_its_answer_however_many_pieces_they_have(
+    proxy: Proxy,
+) -> None:
+    with connected(proxy) as connection, connected(proxy) as another:
+        for _ in range(3):
+            assert ask(connection) == b"hello"
+        assert ask(another) == b"hello"
+    assert proxy.round_trips == 4

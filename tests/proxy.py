@@ -6,6 +6,8 @@
         proxy.blackhole()   # connections open and stay open, and nothing comes through
         proxy.reset()       # connections are reset once; new ones are let through
         proxy.delay(0.5)    # everything arrives half a second late
+        proxy.throttle(1e4) # a connection carries 10 kB a second
+        proxy.round_trips   # how many times somebody asked and waited, so far
         proxy.let_pass()    # as before; what a black hole has swallowed arrives after all
 
 It runs on a loop of its own in a thread; every call may come from any thread and has taken effect
@@ -20,13 +22,22 @@ import struct
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from dev_stack.ports import free_port
 
 HOST = "127.0.0.1"
 CHUNK = 64 * 1024
+UNBOUNDED = float("inf")
 # On close: no lingering, so that the other side is told by a reset and not by an orderly end.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class Wire:
+    """One connection; `asked` as long as its last piece came from the client."""
+
+    asked: bool = False
 
 
 class Proxy:
@@ -34,8 +45,10 @@ class Proxy:
 
     def __init__(self, target: int, port: int) -> None:
         self.port = port
+        self.round_trips = 0
         self._target = target
         self._seconds = 0.0
+        self._bytes_per_second = UNBOUNDED
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._open = asyncio.Event()
@@ -74,13 +87,20 @@ class Proxy:
         """Hold back every piece, in both directions, for `seconds`."""
         self._run(self._set(seconds=seconds, flowing=True))
 
+    def throttle(self, bytes_per_second: float) -> None:
+        """Let so much through each connection, in each direction."""
+        self._run(self._set(seconds=0.0, flowing=True, bytes_per_second=bytes_per_second))
+
     def _run(self, step: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(10)
 
     # -- on the proxy's own loop -------------------------------------------------------------------
 
-    async def _set(self, *, seconds: float, flowing: bool) -> None:
+    async def _set(
+        self, *, seconds: float, flowing: bool, bytes_per_second: float = UNBOUNDED
+    ) -> None:
         self._seconds = seconds
+        self._bytes_per_second = bytes_per_second
         if flowing:
             self._open.set()
         else:
@@ -115,9 +135,11 @@ class Proxy:
             await self._open.wait()
             from_target, to_target = await asyncio.open_connection(HOST, self._target)
             self._writers.add(to_target)
+            wire = Wire()
             try:
                 await asyncio.gather(
-                    self._pump(from_client, to_target), self._pump(from_target, to_client)
+                    self._pump(from_client, to_target, wire, asks=True),
+                    self._pump(from_target, to_client, wire, asks=False),
                 )
             finally:
                 _abort(to_target)
@@ -128,9 +150,13 @@ class Proxy:
             _abort(to_client)
             self._writers.discard(to_client)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, wire: Wire, *, asks: bool
+    ) -> None:
         while piece := await source.read(CHUNK):
-            await asyncio.sleep(self._seconds)
+            self.round_trips += asks and not wire.asked
+            wire.asked = asks
+            await asyncio.sleep(self._seconds + len(piece) / self._bytes_per_second)
             await self._open.wait()
             sink.write(piece)
             await sink.drain()

@@ -1,0 +1,48 @@
+"""`python -m tests.bench [section …]`: what Gatepost costs and bears on this machine.
+
+SIZE=quick (the default) takes some minutes, SIZE=full half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from dev_stack import parts
+from tests.bench import relay_rate
+from tests.bench.bench import Bench
+from tests.corner import Corner
+from tests.load import Cpus, Generator
+from tests.report import Report, Size
+
+FOLDER = Path(".reports/bench")
+SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "relay": relay_rate.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", help=f"all of {', '.join(SECTIONS)} unless named")
+    wanted = parser.parse_args().sections or list(SECTIONS)
+    if unknown := set(wanted) - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    size, cpus = Size.wanted(), Cpus.divided()
+    report = Report("Gatepost's benchmark", size)
+    os.sched_setaffinity(0, cpus.others)
+    with ExitStack() as stack:
+        os.environ.update(stack.enter_context(parts.disposable()).variables)
+        corner = stack.enter_context(Corner.made("bench"))
+        generator = stack.enter_context(Generator.started(cpus.others))
+        bench = Bench(report, size, cpus, generator, corner)
+        for name in wanted:
+            SECTIONS[name](bench)
+    missed = f", {len(report.missed)} figures missed their target" if report.missed else ""
+    print(f"\n{report.write(FOLDER)}{missed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""A report says what missed its target wherever it is read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from tests.report import Figure, Line, Plot, Report, Size, Target
+
+
+def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_path: Path) -> None:
+    screen = io.StringIO()
+    report = Report("A proof", Size.QUICK, Console(file=screen, width=100))
+    section = report.section("Speed")
+    section.figure(Figure("fast enough", 12, "ms", Target(at_most=20)))
+    section.figure(Figure("too slow", 40, "ms", Target(at_most=20), why="it waits for the disk"))
+    section.plot(Plot("Speed by load", "load, 1/s", "ms", [Line("p50", [(1, 2), (3, 4)])]))
+
+    page = report.write(tmp_path).read_text()
+
+    assert [figure.name for figure in report.missed] == ["too slow"]
+    assert "| too slow | 40 ms | ≤ 20 | **missed** it waits for the disk |" in page
+    assert "| fast enough | 12 ms | ≤ 20 | yes |" in page
+    assert "missed" in screen.getvalue()
+    assert "![Speed by load](speed-by-load.svg)" in page
+    assert "href=" not in (tmp_path / "speed-by-load.svg").read_text()
+    facts = msgspec.json.decode((tmp_path / "report.json").read_bytes())
+    assert [each["value"] for each in facts["sections"][0]["figures"]] == [12, 40]
+
+
+def test_another_size_than_the_two_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIZE", "huge")
+    with pytest.raises(SystemExit, match="quick or full"):
+        Size.wanted()
