@@ -19,7 +19,8 @@ class MailStandIn:
     """Serves while it is entered; port 0 takes a free one, which `port` and `url` then tell.
 
     Accepts `key` as the only API key (None: any), answers `latency` seconds late, and refuses
-    bodies above `most_bytes`. Entering raises OSError when the port is taken.
+    bodies above `most_bytes`; `mailbox` keeps the mails. Entering raises OSError when the port is
+    taken.
     """
 
     def __init__(
@@ -30,11 +31,11 @@ class MailStandIn:
         key: str | None = None,
         latency: float = 0.0,
         most_bytes: int = SENDGRIDS_LIMIT,
-        capacity: int = 20_000,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self.host = host
         self.port = port
-        self.mailbox = Mailbox(capacity)
+        self.mailbox = mailbox or Mailbox()
         self.faults = Faults()
         send_api = SendApi(self.mailbox, self.faults, key=key, latency=latency)
         app = web.Application(client_max_size=most_bytes)

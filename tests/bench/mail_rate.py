@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dev_stack.mail_stand_in import MailStandIn
+from dev_stack.mail_stand_in import Mailbox, MailStandIn
 from shared import topics
 from shared.events import new_id
 from shared.kafka import KafkaConnection, Producer, create_topics
@@ -31,7 +31,7 @@ async def measure(mails: int) -> None:
     await create_topics(connection, mail_topics + [topics.dead_letters_of(t) for t in mail_topics])
     producer = Producer(connection, timeout=60)
     producer.start()
-    async with MailStandIn(key=KEY, latency=0.02, capacity=100) as sendgrid:
+    async with MailStandIn(key=KEY, latency=0.02, mailbox=Mailbox(100)) as sendgrid:
         with tempfile.TemporaryDirectory() as folder:
             office = PostOffice(
                 connection, os.environ["REDIS_URL"], sendgrid, producer, Path(folder)

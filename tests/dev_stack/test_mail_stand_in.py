@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dev_stack.mail_stand_in import Fault, MailStandIn, MailView
+from dev_stack.mail_stand_in import Fault, Mailbox, MailStandIn, MailView
 
 pytestmark = pytest.mark.anyio
 
@@ -261,7 +261,7 @@ async def test_stats_count_what_was_doubled(
 
 
 async def test_mailbox_keeps_the_newest_and_counts_all(http: aiohttp.ClientSession) -> None:
-    async with MailStandIn(capacity=2) as sendgrid:
+    async with MailStandIn(mailbox=Mailbox(capacity=2)) as sendgrid:
         for number in range(3):
             await post(http, sendgrid, mail_to(f"person{number}@example.org"))
         kept = [mail.to for mail in sendgrid.mailbox.newest()]

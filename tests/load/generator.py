@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,11 +14,10 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from tests.load.arrivals import arriving, begun
 from tests.load.run import Answer, Run
 from tests.load.wire import Connection, Lost
 
-# The loop's timers are that coarse: what begins later than this was kept waiting by the service.
-TIMER_SECONDS = 0.002
 PATIENCE_SECONDS = 10.0
 
 
@@ -58,6 +56,7 @@ class Generator:
         """All requests once, at random times, so many a second whatever the service does.
 
         A latency counts from when its request was due: waiting for a connection is part of it.
+        The answers are in the order of their requests.
         """
         return self._pool.submit(_open, url, requests, rate, connections).result()
 
@@ -68,7 +67,7 @@ class _Caller:
     def __init__(self, url: str, epoch: float) -> None:
         parts = urlsplit(url)
         self._address = str(parts.hostname), parts.port or 80
-        self._epoch = epoch
+        self.epoch = epoch
         self._connection: Connection | None = None
 
     async def ask(self, request: bytes, due: float, *, body: bool = False) -> Answer:
@@ -79,10 +78,10 @@ class _Caller:
                 reply = await self._connection.ask(request)
         except (Lost, OSError, TimeoutError):
             self.close()
-            return Answer(due - self._epoch, time.perf_counter() - due, 0)
+            return Answer(due - self.epoch, time.perf_counter() - due, 0)
         seconds = time.perf_counter() - due
         kept = reply.body if body else b""
-        return Answer(due - self._epoch, seconds, reply.status, reply.retry_after, kept)
+        return Answer(due - self.epoch, seconds, reply.status, reply.retry_after, kept)
 
     async def open(self) -> None:
         self._connection = await self._opened()
@@ -139,45 +138,29 @@ def _all(url: str, requests: Sequence[bytes], connections: int) -> list[Answer]:
 def _open(url: str, requests: Sequence[bytes], rate: float, connections: int) -> Run:
     async def load() -> Run:
         callers = await _callers(url, connections)
-        due: asyncio.Queue[tuple[bytes, float] | None] = asyncio.Queue()
+        waiting: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
         began = time.perf_counter()
-        answers: list[Answer] = []
+        answers: dict[int, Answer] = {}
 
         async def call(caller: _Caller) -> None:
-            while waiting := await due.get():
-                request, at = waiting
-                now = time.perf_counter()
-                begun = now if now - at < TIMER_SECONDS else at
-                answers.append(await caller.ask(request, begun))
+            while arrived := await waiting.get():
+                number, due = arrived
+                answers[number] = await caller.ask(requests[number], begun(due))
 
         calls = [asyncio.ensure_future(call(caller)) for caller in callers]
-        await _arrive(due, requests, began, rate)
+        async for arrived in arriving(range(len(requests)), rate):
+            waiting.put_nowait(arrived)
         for _ in callers:
-            due.put_nowait(None)
+            waiting.put_nowait(None)
         await asyncio.gather(*calls)
-        return _done(callers, began, answers)
+        return _done(callers, began, [answers[number] for number in range(len(requests))])
 
     return uvloop.run(load())
 
 
-async def _arrive(
-    due: asyncio.Queue[tuple[bytes, float] | None],
-    requests: Sequence[bytes],
-    began: float,
-    rate: float,
-) -> None:
-    """A Poisson process: arrivals that know nothing of each other."""
-    chance = random.Random(len(requests))
-    at = began
-    for request in requests:
-        at += chance.expovariate(rate)
-        if (wait := at - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        due.put_nowait((request, at))
-
-
 async def _callers(url: str, connections: int) -> list[_Caller]:
-    callers = [_Caller(url, time.perf_counter()) for _ in range(connections)]
+    epoch = time.perf_counter()
+    callers = [_Caller(url, epoch) for _ in range(connections)]
     await asyncio.gather(*(caller.open() for caller in callers))
     return callers
 
@@ -185,4 +168,4 @@ async def _callers(url: str, connections: int) -> list[_Caller]:
 def _done(callers: Sequence[_Caller], began: float, answers: Sequence[Answer]) -> Run:
     for caller in callers:
         caller.close()
-    return Run(time.perf_counter() - began, answers)
+    return Run(time.perf_counter() - began, answers, callers[0].epoch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -24,10 +24,14 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """`seconds` lie between the first request and the last answer."""
+    """`seconds` lie between the first request and the last answer.
+
+    `epoch` is the load's beginning on time.perf_counter, which the machine's processes share.
+    """
 
     seconds: float
     answers: Sequence[Answer]
+    epoch: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -40,11 +44,11 @@ class Run:
 
     @property
     def good(self) -> Run:
-        return Run(self.seconds, [a for a in self.answers if 0 < a.status < 400])
+        return replace(self, answers=[a for a in self.answers if 0 < a.status < 400])
 
     @property
     def refused(self) -> Run:
-        return Run(self.seconds, [a for a in self.answers if not 0 < a.status < 400])
+        return replace(self, answers=[a for a in self.answers if not 0 < a.status < 400])
 
     def percentile(self, percent: float) -> float:
         """Milliseconds within which so many of the answers came; 0.0 of none."""

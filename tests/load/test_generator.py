@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,16 @@ def test_a_wait_counts_from_when_a_request_was_due(generator: Generator, url: st
     waited = [answer for answer in run.answers if answer.seconds > SLOW_SECONDS / 4]
     assert len(waited) > 20
     assert len(run.answers) == 61
+
+
+def test_answers_of_an_open_loop_are_in_the_order_of_their_requests(
+    generator: Generator, url: str
+) -> None:
+    before = time.perf_counter()
+    requests = [wire("GET", path) for path in ("/slow", "/busy", "/", "/lost", "/")]
+    run = generator.open(url, requests, rate=300, connections=5)
+    assert [answer.status for answer in run.answers] == [200, 503, 200, 0, 200]
+    assert before < run.epoch < time.perf_counter()
 
 
 def test_a_closed_loop_ends_when_its_requests_do(generator: Generator, url: str) -> None:
