@@ -41,9 +41,9 @@ def gatepost(home: Path, environment: Environment) -> list[Part]:
     """The user service, its worker and the email service, not yet started."""
     ports = [int(environment[f"{name}PORT"]) for name in ("", "WORKER_PROBE_", "EMAIL_PROBE_")]
     return [
-        _part("User service", "user_service serve", home, environment, ports[0], _is_ready),
-        _part("Worker", "user_service worker", home, environment, ports[1], _is_ready),
-        _part("Email service", "email_service run", home, environment, ports[2], _is_ready),
+        _part("User service", "user_service serve", home, environment, ports[0], is_ready),
+        _part("Worker", "user_service worker", home, environment, ports[1], is_ready),
+        _part("Email service", "email_service run", home, environment, ports[2], is_ready),
     ]
 
 
@@ -73,7 +73,8 @@ def _accepts(part: Part) -> bool:
     return answers(part.port)
 
 
-def _is_ready(part: Part) -> bool:
+def is_ready(part: Part) -> bool:
+    """Whether its probe says so."""
     try:
         with urllib.request.urlopen(f"{part.url}/health/ready", timeout=2):
             return True

@@ -1,0 +1,172 @@
+"""All parts and processes of Gatepost, each of them ours to hurt, with a proxy before each part."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from dev_stack import kafka, postgres, services, unprivileged, valkey
+from dev_stack.mail_stand_in import MailStandIn
+from dev_stack.part import REPOSITORY, Part
+from dev_stack.ports import free_port
+from tests.corner import Corner
+from tests.proxy import Proxy
+from tests.unlimited import UNLIMITED
+
+KEY = "SG.key"
+# What one email worker may have in flight, and so what its death may double.
+IN_FLIGHT = 10
+SENDGRID_SECONDS = 0.02
+SETTINGS = UNLIMITED | {
+    "SENDGRID_API_KEY": KEY,
+    "FROM_EMAIL": "no-reply@gatepost.example",
+    "EMAIL_CONCURRENCY": str(IN_FLIGHT),
+    "HASH_THREADS": "1",
+}
+# The process, and the setting that tells it where to answer.
+COMMANDS = {
+    "service": ("user_service serve", "PORT"),
+    "worker": ("user_service worker", "WORKER_PROBE_PORT"),
+    "email": ("email_service run", "EMAIL_PROBE_PORT"),
+}
+
+
+class Exit(NamedTuple):
+    """How a process ended when it was asked to."""
+
+    process: str
+    code: int | None
+    seconds: float
+
+
+@dataclass
+class Deployment:
+    """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …"""
+
+    postgres: Part
+    redis: Part
+    kafka: Part
+    postgres_wire: Proxy
+    redis_wire: Proxy
+    kafka_wire: Proxy
+    sendgrid_wire: Proxy
+    sendgrid: MailStandIn
+    corner: Corner
+    home: Path
+    processes: dict[str, Part] = field(default_factory=dict)
+    exits: list[Exit] = field(default_factory=list)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls) -> AsyncIterator[Deployment]:
+        async with AsyncExitStack() as stack:
+            home = Path(tempfile.mkdtemp(prefix="gatepost-matrix-"))
+            home.chmod(0o711)  # noqa: ASYNC240 - Postgres runs as `nobody` when we are root, and must pass through
+            stack.callback(unprivileged.remove, home)
+            listener = free_port()
+            kafka_wire = stack.enter_context(Proxy.before(listener))
+            proxied = kafka.ProxiedListener(listener, kafka_wire.port)
+            with ThreadPoolExecutor() as pool:
+                starts = (
+                    pool.submit(postgres.start, home),
+                    pool.submit(valkey.start, home),
+                    pool.submit(kafka.start, home, proxied=proxied),
+                )
+            database, store, broker = [start.result() for start in starts]
+            for part in (database, store, broker):
+                stack.callback(part.kill)
+            sendgrid = MailStandIn(key=KEY, latency=SENDGRID_SECONDS, capacity=200_000)
+            await stack.enter_async_context(sendgrid)
+            postgres_wire, redis_wire, sendgrid_wire = [
+                stack.enter_context(Proxy.before(port))
+                for port in (database.port, store.port, sendgrid.port)
+            ]
+            urls = {"DATABASE_URL": database.url, "REDIS_URL": store.url}
+            made = Corner.made("matrix", urls | {"KAFKA_BROKER": broker.url})
+            corner = await asyncio.to_thread(made.__enter__)
+            yield cls(
+                database,
+                store,
+                broker,
+                postgres_wire,
+                redis_wire,
+                kafka_wire,
+                sendgrid_wire,
+                sendgrid,
+                corner,
+                home,
+            )
+
+    async def start(
+        self,
+        names: tuple[str, ...],
+        settings: Mapping[str, str],
+        logs: Path,
+        source: Path = REPOSITORY,
+    ) -> None:
+        """Start these processes, from the code in `source`; raises PartFailed."""
+        self.exits = []
+        self.processes = {name: self._process(name, settings, logs, source) for name in names}
+        await asyncio.gather(
+            *(asyncio.to_thread(process.start) for process in self.processes.values())
+        )
+
+    async def terminate(self, *names: str) -> None:
+        """SIGTERM these at once, or all that run, and note how each has ended."""
+        running = [name for name in names or self.processes if self.processes[name].running]
+        self.exits += await asyncio.gather(*(self._terminated(name) for name in running))
+
+    @property
+    def urls(self) -> list[str]:
+        """Where users are served."""
+        return [each.url for name, each in self.processes.items() if name.startswith("service")]
+
+    def logged(self, event: str) -> int:
+        """How often the processes of this row have logged it."""
+        wanted = f'"event":"{event}"'
+        logs = {process.log for process in self.processes.values()}
+        return sum(log.read_text("utf-8", "replace").count(wanted) for log in logs if log.exists())
+
+    def _process(self, name: str, settings: Mapping[str, str], logs: Path, source: Path) -> Part:
+        command, port_setting = COMMANDS[name.partition("-")[0]]
+        port = free_port()
+        behind_wires = {
+            "DATABASE_URL": _moved(self.corner.database_url, self.postgres_wire),
+            "REDIS_URL": _moved(self.corner.redis_url, self.redis_wire),
+            "KAFKA_BROKER": f"127.0.0.1:{self.kafka_wire.port}",
+            "SENDGRID_BASE_URL": f"http://127.0.0.1:{self.sendgrid_wire.port}",
+            "PUBLIC_BASE_URL": f"http://localhost:{port}",
+            "PYTHONPATH": str(source),
+            port_setting: str(port),
+        }
+        return Part(
+            name=name,
+            command=[sys.executable, "-m", *command.split()],
+            log=logs / f"{name}.log",
+            ready=services.is_ready,
+            port=port,
+            url=f"http://127.0.0.1:{port}",
+            directory=source,
+            environment={**self.corner.variables, **SETTINGS, **behind_wires, **settings},
+            patience=20.0,
+        )
+
+    async def _terminated(self, name: str) -> Exit:
+        process, began = self.processes[name], time.monotonic()
+        await asyncio.to_thread(process.stop)
+        return Exit(name, process.exit_code, time.monotonic() - began)
+
+
+def _moved(url: str, wire: Proxy) -> str:
+    parts = urlsplit(url)
+    account, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{account}{at}127.0.0.1:{wire.port}"))

@@ -1,0 +1,92 @@
+"""What clients saw and the mail provider took, written down apart from what the services say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.people import Person
+
+AS_PROMISED = {"register": 202, "verify": 201, "log in": 200, "profile": 200}
+
+
+class Seen(NamedTuple):
+    """One request; times are of the monotonic clock, status 0 means that no answer came.
+
+    `proper` is about refusals: whether a 503 says when to come again, in the form of all others.
+    """
+
+    step: str
+    at: float
+    seconds: float
+    status: int
+    proper: bool = True
+    said: str = ""
+
+
+@dataclass
+class Ledger:
+    """`acknowledged` are registration ids and `created` user ids, by address."""
+
+    seen: list[Seen] = field(default_factory=list)
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    created: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+    logins: Counter[str] = field(default_factory=Counter)
+    """Logins that a client saw succeed, by address."""
+
+    def lost_mails(self, mailed: Mapping[str, int], put_aside: frozenset[str]) -> list[str]:
+        """Addresses that were told 202, got no mail, and whose event is no dead letter either."""
+        return [
+            address
+            for address, registration_id in self.acknowledged.items()
+            if not mailed.get(address) and registration_id not in put_aside
+        ]
+
+    def lost_accounts(self, accounts: Mapping[str, str]) -> list[str]:
+        """Addresses that were told 201 and have no such account; `accounts` are ids by address."""
+        return [address for address, id in self.created.items() if accounts.get(address) != id]
+
+    def lost_events(self, registered: Counter[str], logged_in: Counter[str]) -> list[str]:
+        """User ids of accounts and logins that a client saw and the events do not tell of."""
+        lost = [id for id in self.created.values() if not registered[id]]
+        for address, times in self.logins.items():
+            id = self.created[address]
+            lost += [id] * max(0, times - logged_in[id])
+        return lost
+
+    def wrong(self, allowed: frozenset[int]) -> list[Seen]:
+        """Answers that are neither what was promised, nor a proper 503, nor allowed besides."""
+        return [each for each in self.seen if not _right(each, allowed)]
+
+    def unanswered(self) -> list[Seen]:
+        return [each for each in self.seen if each.status == 0]
+
+    def slowest(self) -> float:
+        """Seconds of the slowest answer."""
+        return max((each.seconds for each in self.seen if each.status), default=0.0)
+
+    def harmed(self, unharmed: frozenset[str]) -> list[Seen]:
+        """What failed of the steps that should not have noticed anything."""
+        return [
+            each
+            for each in self.seen
+            if each.step in unharmed and each.status != AS_PROMISED[each.step]
+        ]
+
+    def recovery(self, healed: float) -> float:
+        """Seconds from the healing to the end of the last request that did not succeed."""
+        failed = [
+            each.at + each.seconds
+            for each in self.seen
+            if each.at > healed and each.status != AS_PROMISED[each.step]
+        ]
+        return max(failed, default=healed) - healed
+
+
+def _right(seen: Seen, allowed: frozenset[int]) -> bool:
+    if seen.status == 503:
+        return seen.proper
+    return seen.status in (0, AS_PROMISED[seen.step]) or seen.status in allowed

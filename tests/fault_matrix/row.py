@@ -1,0 +1,67 @@
+"""One row of the matrix: what befalls whom, and what may be noticed of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.fault_matrix.deployment import Deployment, Exit
+
+Step = Callable[[Deployment], Awaitable[None]]
+
+ALL_PROCESSES = ("service", "worker", "email")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`strike` and `heal` may take their time; between them the fault lasts as long as the size has
+    it, or `lasts` seconds.
+
+    `unharmed` are steps that must not notice, `unanswered` says whether connections may break, and
+    `deaths` how many ends of email workers or of their connections may each double what is in
+    flight. `statuses` are allowed besides a success and a 503.
+    """
+
+    victim: str
+    fault: str
+    strike: Step
+    heal: Step
+    processes: tuple[str, ...] = ALL_PROCESSES
+    settings: Mapping[str, str] = field(default_factory=dict)
+    unharmed: frozenset[str] = frozenset()
+    unanswered: bool = False
+    deaths: int = 0
+    doubled_at_most: int | None = None
+    statuses: frozenset[int] = frozenset()
+    lasts: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.victim}: {self.fault}"
+
+    @property
+    def file_name(self) -> str:
+        return re.sub(r"\W+", "-", self.name.lower()).strip("-")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the ledger found. Seconds; `problems` are what makes the row red."""
+
+    row: str
+    acknowledged: int
+    lost: int
+    doubled: int
+    duplicate_users: int
+    slowest: float
+    refused: int
+    unanswered: int
+    wrong: int
+    recovery: float
+    exits: tuple[Exit, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def red(self) -> bool:
+        return bool(self.problems)

@@ -1,0 +1,6 @@
+"""The rows, a file for each victim."""
+
+from tests.fault_matrix.row import Row
+from tests.fault_matrix.rows import kafka
+
+ALL: tuple[Row, ...] = (*kafka.ROWS,)

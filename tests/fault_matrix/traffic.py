@@ -1,0 +1,160 @@
+"""A steady load: people who register, read their mail, verify and log in, and others who return."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from dev_stack.mail_stand_in import MailStandIn, MailView
+from tests.fault_matrix.ledger import AS_PROMISED, Ledger, Seen
+from tests.people import Person
+
+# Longer than any answer may take, so that one that takes longer is seen.
+PATIENCE_SECONDS = 8.0
+MAIL_SECONDS = 75.0
+PROBLEM = "application/problem+json"
+PATHS = {
+    "register": ("POST", "/api/auth/register"),
+    "verify": ("POST", "/api/auth/verify-otp"),
+    "log in": ("POST", "/api/auth/login"),
+    "profile": ("GET", "/api/auth/profile"),
+}
+
+
+class GaveUp(Exception):
+    """Somebody was answered what no retry changes, or waited for too long."""
+
+
+@dataclass
+class Traffic:
+    """`rate` people a second register at one of `urls`, and as many return to log in."""
+
+    http: aiohttp.ClientSession
+    urls: Sequence[str]
+    sendgrid: MailStandIn
+    ledger: Ledger
+    rate: float = 20.0
+    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _turns: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def flow(self, seconds: float) -> None:
+        """People keep coming, however slowly they are served."""
+        due = time.monotonic()
+        end = due + seconds
+        while due < end:
+            self._begin(self._newcomer())
+            self._begin(self._regular())
+            due += 1 / self.rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def settle(self) -> None:
+        """Wait until everybody has arrived or given up."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def all_log_in(self, most: int) -> list[str]:
+        """Of those who have an account, who cannot log in at the end; at most so many are asked."""
+        created = list(self.ledger.created)
+        asked = random.sample(created, most) if len(created) > most else created
+        return [
+            address for address in asked if await self._log_in(self.ledger.people[address]) is None
+        ]
+
+    def _begin(self, journey: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(self._until_given_up(journey))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _until_given_up(self, journey: Coroutine[None, None, None]) -> None:
+        with suppress(GaveUp):  # the ledger has what was said
+            await journey
+
+    async def _newcomer(self) -> None:
+        person, ledger = Person(), self.ledger
+        answer = await self._once("register", person, json=person.registration())
+        if answer is None:
+            return  # nothing was promised
+        registration_id = answer["data"]["registration_id"]
+        ledger.people[person.email] = person
+        ledger.acknowledged[person.email] = registration_id
+        try:
+            mail = await self.sendgrid.mailbox.wait_for(person.email, MAIL_SECONDS)
+        except TimeoutError:
+            return
+        proof = {"email": person.email, "registration_id": registration_id}
+        code = MailView.of(mail).code
+        verified = await self._until_done("verify", person, json=proof | {"otp": code})
+        ledger.created[person.email] = verified["data"]["user"]["id"]
+        token = await self._until_done("log in", person, json=person.credentials())
+        ledger.logins[person.email] += 1
+        await self._until_done("profile", person, token=token["data"]["token"])
+
+    async def _regular(self) -> None:
+        created = list(self.ledger.created)
+        if not created:
+            return
+        person = self.ledger.people[random.choice(created)]
+        token = await self._log_in(person)
+        if token is not None:
+            await self._once("profile", person, token=token)
+
+    async def _log_in(self, person: Person) -> str | None:
+        answer = await self._once("log in", person, json=person.credentials())
+        if answer is None:
+            return None
+        self.ledger.logins[person.email] += 1
+        token: str = answer["data"]["token"]
+        return token
+
+    async def _until_done(self, step: str, person: Person, **request: Any) -> dict[str, Any]:
+        deadline = time.monotonic() + MAIL_SECONDS
+        while (answer := await self._once(step, person, **request)) is None:
+            last = self.ledger.seen[-1]
+            if time.monotonic() > deadline or last.status not in (0, 503):
+                raise GaveUp(last.said)
+            await asyncio.sleep(0.5)
+        return answer
+
+    async def _once(
+        self, step: str, person: Person, *, json: Any = None, token: str | None = None
+    ) -> dict[str, Any] | None:
+        """The body of a success. Who is refused a connection tries the next service at once."""
+        method, path = PATHS[step]
+        headers = {"x-forwarded-for": person.network}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        for _ in self.urls:
+            url = self.urls[next(self._turns) % len(self.urls)]
+            began = time.monotonic()
+            try:
+                async with self.http.request(
+                    method, url + path, json=json, headers=headers
+                ) as answer:
+                    body = await answer.json(content_type=None)
+                    self._note(step, began, answer, body)
+                    return body if answer.status == AS_PROMISED[step] else None
+            except aiohttp.ClientConnectorError:
+                continue
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self._unanswered(step, began, repr(error))
+                return None
+        self._unanswered(step, began, "nobody listens")
+        return None
+
+    def _note(self, step: str, began: float, answer: aiohttp.ClientResponse, body: Any) -> None:
+        after = answer.headers.get("retry-after", "")
+        proper = answer.content_type == PROBLEM and after.isdigit() and 1 <= int(after) <= 60
+        seconds = time.monotonic() - began
+        said = "" if answer.status < 400 else str(body)[:200]
+        self.ledger.seen.append(Seen(step, began, seconds, answer.status, proper, said))
+
+    def _unanswered(self, step: str, began: float, why: str) -> None:
+        self.ledger.seen.append(Seen(step, began, time.monotonic() - began, 0, said=why))
