@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from dev_stack import kafka, postgres, services, unprivileged, valkey
-from dev_stack.mail_stand_in import MailStandIn
+from dev_stack.mail_stand_in import Mailbox, MailStandIn
 from dev_stack.part import REPOSITORY, Part
 from dev_stack.ports import free_port
 from tests.corner import Corner
@@ -84,7 +84,8 @@ class Deployment:
             database, store, broker = [start.result() for start in starts]
             for part in (database, store, broker):
                 stack.callback(part.kill)
-            sendgrid = MailStandIn(key=KEY, latency=SENDGRID_SECONDS, capacity=200_000)
+            mailbox = Mailbox(capacity=200_000)
+            sendgrid = MailStandIn(key=KEY, latency=SENDGRID_SECONDS, mailbox=mailbox)
             await stack.enter_async_context(sendgrid)
             postgres_wire, redis_wire, sendgrid_wire = [
                 stack.enter_context(Proxy.before(port))
