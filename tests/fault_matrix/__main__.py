@@ -22,7 +22,7 @@ FOLDER = Path(".reports/faults")
 LOGS = FOLDER.resolve() / "logs"
 COLUMNS = (
     "row", "202s", "lost", "doubled", "dup. users", "slowest s", "503s", "unanswered", "wrong",
-    "recovery s", "SIGTERM", "",
+    "recovery s", "mails late for s", "longest wait s", "SIGTERM", "",
 )  # fmt: skip
 
 
@@ -81,6 +81,8 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         str(verdict.unanswered),
         str(verdict.wrong),
         f"{verdict.recovery:.1f}",
+        f"{verdict.mail_recovery:.1f}",
+        f"{verdict.longest_wait:.1f}",
         f"{', '.join(map(str, sorted(codes, key=str)))} in {slowest:.1f} s",
         "red" if verdict.red else "green",
     )

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from redis.asyncio import Redis
+
 from dev_stack import kafka, postgres, services, unprivileged, valkey
 from dev_stack.mail_stand_in import Mailbox, MailStandIn
 from dev_stack.part import REPOSITORY, Part
 from dev_stack.ports import free_port
+from shared.dead_letters.reading import DeadLetter, DeadLetters
+from shared.kafka import KafkaConnection
+from shared.topics import MAIL, Topic
 from tests.corner import Corner
+from tests.fault_matrix.traffic import Traffic
 from tests.proxy import Proxy
 from tests.unlimited import UNLIMITED
 
@@ -40,6 +46,17 @@ COMMANDS = {
 }
 
 
+# Whatever is written there fails, as on a disk that is full.
+FULL_DISK = Path("/dev/full")
+
+
+class Strike(NamedTuple):
+    """What was done; `at` is of the monotonic clock."""
+
+    at: float
+    what: str
+
+
 class Exit(NamedTuple):
     """How a process ended when it was asked to."""
 
@@ -50,7 +67,11 @@ class Exit(NamedTuple):
 
 @dataclass
 class Deployment:
-    """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …"""
+    """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …
+
+    So is the `traffic`. `deaths` are the killed email workers, and `mails_at_risk` what else may
+    have been doubled; `strikes` are what was done when, by the monotonic clock.
+    """
 
     postgres: Part
     redis: Part
@@ -64,6 +85,10 @@ class Deployment:
     home: Path
     processes: dict[str, Part] = field(default_factory=dict)
     exits: list[Exit] = field(default_factory=list)
+    deaths: int = 0
+    mails_at_risk: int = 0
+    strikes: list[Strike] = field(default_factory=list)
+    _traffic: Traffic | None = None
 
     @classmethod
     @asynccontextmanager
@@ -109,17 +134,58 @@ class Deployment:
 
     async def start(
         self,
-        names: tuple[str, ...],
-        settings: Mapping[str, str],
+        processes: Mapping[str, Mapping[str, str]],
         logs: Path,
         source: Path = REPOSITORY,
+        *,
+        later: Collection[str] = (),
+        full_disk: Collection[str] = (),
     ) -> None:
-        """Start these processes, from the code in `source`; raises PartFailed."""
-        self.exits = []
-        self.processes = {name: self._process(name, settings, logs, source) for name in names}
-        await asyncio.gather(
-            *(asyncio.to_thread(process.start) for process in self.processes.values())
-        )
+        """Start these processes with the settings of each, from the code in `source`.
+
+        Those `later` are made ready only, and those of `full_disk` log to one. Raises PartFailed.
+        """
+        self.exits, self.strikes, self.deaths, self.mails_at_risk = [], [], 0, 0
+        self.processes = {
+            name: self._process(
+                name, settings, FULL_DISK if name in full_disk else logs / f"{name}.log", source
+            )
+            for name, settings in processes.items()
+        }
+        await asyncio.gather(*(self.begin(name) for name in processes if name not in later))
+
+    @property
+    def traffic(self) -> Traffic:
+        """The load of the row at hand."""
+        if self._traffic is None:
+            raise RuntimeError("no row is being carried out")
+        return self._traffic
+
+    @traffic.setter
+    def traffic(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+
+    async def begin(self, name: str) -> None:
+        """Start a process, for the first time or again, on the same port; raises PartFailed."""
+        await asyncio.to_thread(self.processes[name].start)
+
+    async def kill(self, name: str) -> None:
+        """`kill -9`; an email worker may leave what it has in flight to be mailed again."""
+        await asyncio.to_thread(self.processes[name].kill)
+        self.deaths += name.startswith("email")
+
+    def freeze(self, name: str) -> None:
+        self.processes[name].freeze()
+
+    def thaw(self, name: str) -> None:
+        self.processes[name].thaw()
+
+    async def dead_letters(self, *topics: Topic) -> list[DeadLetter]:
+        """All that ever were, of these topics or of the mails."""
+        prefix = self.corner.topic_prefix
+        connection = KafkaConnection(brokers=self.kafka.url, topic_prefix=prefix)
+        async with Redis.from_url(self.corner.redis_url) as redis:
+            return await DeadLetters(connection, redis, topics or MAIL).waiting()
 
     async def terminate(self, *names: str) -> None:
         """SIGTERM these at once, or all that run, and note how each has ended."""
@@ -134,10 +200,18 @@ class Deployment:
     def logged(self, event: str) -> int:
         """How often the processes of this row have logged it."""
         wanted = f'"event":"{event}"'
-        logs = {process.log for process in self.processes.values()}
-        return sum(log.read_text("utf-8", "replace").count(wanted) for log in logs if log.exists())
+        return sum(log.count(wanted) for log in self._logs())
 
-    def _process(self, name: str, settings: Mapping[str, str], logs: Path, source: Path) -> Part:
+    def tracebacks(self) -> int:
+        """How many of them they have logged."""
+        return sum(log.count("Traceback (most recent call last)") for log in self._logs())
+
+    def _logs(self) -> Iterator[str]:
+        for process in self.processes.values():
+            if process.log.is_file():
+                yield process.log.read_text("utf-8", "replace")
+
+    def _process(self, name: str, settings: Mapping[str, str], log: Path, source: Path) -> Part:
         command, port_setting = COMMANDS[name.partition("-")[0]]
         port = free_port()
         behind_wires = {
@@ -152,7 +226,7 @@ class Deployment:
         return Part(
             name=name,
             command=[sys.executable, "-m", *command.split()],
-            log=logs / f"{name}.log",
+            log=log,
             ready=services.is_ready,
             port=port,
             url=f"http://127.0.0.1:{port}",

@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from tests.people import Person
 
-AS_PROMISED = {"register": 202, "verify": 201, "log in": 200, "profile": 200}
+AS_PROMISED = {"register": 202, "resend": 202, "verify": 201, "log in": 200, "profile": 200}
+# What takes longer than this is a late mail.
+PROMPT_SECONDS = 2.0
+
+
+class Arrival(NamedTuple):
+    """One mail, and how long it was waited for; `at` is of the monotonic clock."""
+
+    at: float
+    seconds: float
 
 
 class Seen(NamedTuple):
@@ -36,6 +45,7 @@ class Ledger:
     people: dict[str, Person] = field(default_factory=dict)
     logins: Counter[str] = field(default_factory=Counter)
     """Logins that a client saw succeed, by address."""
+    arrivals: list[Arrival] = field(default_factory=list)
 
     def lost_mails(self, mailed: Mapping[str, int], put_aside: frozenset[str]) -> list[str]:
         """Addresses that were told 202, got no mail, and whose event is no dead letter either."""
@@ -84,6 +94,20 @@ class Ledger:
             if each.at > healed and each.status != AS_PROMISED[each.step]
         ]
         return max(failed, default=healed) - healed
+
+    def mail_recovery(self, healed: float) -> float:
+        """Seconds from the healing to the arrival of the last mail that was late."""
+        late = [each.at for each in self.arrivals if each.seconds > PROMPT_SECONDS]
+        return max(0.0, max(late, default=healed) - healed)
+
+    def longest_wait(self) -> float:
+        """Seconds that somebody waited for a mail."""
+        return max((each.seconds for each in self.arrivals), default=0.0)
+
+    def mail_quantile(self, share: float) -> float:
+        """Seconds within which this share of the mails came."""
+        waits = sorted(each.seconds for each in self.arrivals)
+        return waits[min(len(waits) - 1, int(share * len(waits)))] if waits else 0.0
 
 
 def _right(seen: Seen, allowed: frozenset[int]) -> bool:

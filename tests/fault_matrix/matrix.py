@@ -12,13 +12,10 @@ from pathlib import Path
 import aiohttp
 import confluent_kafka
 import msgspec
-from redis.asyncio import Redis
 
+from dev_stack.mail_stand_in import Mailbox, MailView
 from dev_stack.part import REPOSITORY
-from shared.dead_letters.reading import DeadLetters
-from shared.kafka import KafkaConnection
 from shared.kafka.reading import records_so_far
-from shared.topics import MAIL
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Exit
 from tests.fault_matrix.ledger import Ledger
 from tests.fault_matrix.row import Row, Verdict
@@ -56,31 +53,57 @@ async def carry_out(
     """`logs` is a folder for what the processes say; raises PartFailed when they do not start."""
     mailbox = deployment.sendgrid.mailbox
     mailbox.clear()
-    await deployment.start(row.processes, row.settings, logs, source)
+    processes = {
+        name: {**row.settings, **row.more_settings.get(name, {})} for name in row.processes
+    }
+    await deployment.start(processes, logs, source, later=row.later, full_disk=row.full_disk)
     ledger = Ledger()
     timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
-        traffic = Traffic(http, deployment.urls, deployment.sendgrid, ledger)
-        during = pace.during if row.lasts is None else row.lasts
-        load = asyncio.create_task(traffic.flow(pace.before + during + pace.after))
+        traffic = Traffic(
+            http, deployment.urls, deployment.sendgrid, ledger, resend_after=row.resend_after
+        )
+        deployment.traffic = traffic
+        load = asyncio.create_task(traffic.flow())
         await asyncio.sleep(pace.before)
         await row.strike(deployment)
-        await asyncio.sleep(during)
+        await asyncio.sleep(pace.during if row.lasts is None else row.lasts)
         await row.heal(deployment)
         healed = time.monotonic()
+        await asyncio.sleep(pace.after)
+        traffic.ebb()
         await load
         await traffic.settle()
         locked_out = await traffic.all_log_in(LOG_IN_AT_THE_END)
     await _drained(deployment)
+    ended = [name for name, each in deployment.processes.items() if not each.running]
     await deployment.terminate()
     found = Found(
         missing=await _missing(deployment, ledger) | {"locked out at the end": locked_out},
         doubled=mailbox.doubled,
+        doubled_at_most=_doubled_at_most(row, deployment),
+        differing=_differing(mailbox),
         duplicate_users=(await deployment.corner.fetch(DUPLICATES))[0][0],
-        unexpected=deployment.logged("unexpected"),
+        ended=ended,
+        tracebacks=deployment.tracebacks(),
+        demanded=[said for demand in row.demands for said in await demand(deployment)],
     )
     return _judged(row, ledger, found, tuple(deployment.exits), healed)
+
+
+def _doubled_at_most(row: Row, deployment: Deployment) -> int:
+    if row.doubled_at_most is not None:
+        return row.doubled_at_most
+    return (row.deaths + deployment.deaths) * IN_FLIGHT + deployment.mails_at_risk
+
+
+def _differing(mailbox: Mailbox) -> int:
+    """How many events were mailed with one code and then with another."""
+    bodies: dict[str | None, set[str | None]] = {}
+    for mail in mailbox.newest(limit=mailbox.capacity) if mailbox.doubled else ():
+        bodies.setdefault(mail.event_id, set()).add(MailView.of(mail).code)
+    return sum(len(codes) > 1 for codes in bodies.values())
 
 
 async def _drained(deployment: Deployment) -> None:
@@ -110,13 +133,7 @@ async def _missing(deployment: Deployment, ledger: Ledger) -> dict[str, list[str
 
 async def _put_aside(deployment: Deployment) -> frozenset[str]:
     """The registration ids of which a dead letter is there."""
-    variables = deployment.corner.variables
-    connection = KafkaConnection(
-        brokers=deployment.kafka.url, topic_prefix=variables["KAFKA_TOPIC_PREFIX"]
-    )
-    async with Redis.from_url(deployment.corner.redis_url) as redis:
-        letters = await DeadLetters(connection, redis, MAIL).waiting()
-    contents = [letter.content() for letter in letters]
+    contents = [letter.content() for letter in await deployment.dead_letters()]
     return frozenset(
         str(content.get("challenge_id")) for content in contents if isinstance(content, dict)
     )
@@ -145,23 +162,29 @@ class Found:
 
     missing: Mapping[str, list[str]]
     doubled: int
+    doubled_at_most: int
+    differing: int
     duplicate_users: int
-    unexpected: int
+    ended: list[str]
+    tracebacks: int
+    demanded: list[str]
 
 
 def _judged(
     row: Row, ledger: Ledger, found: Found, exits: tuple[Exit, ...], healed: float
 ) -> Verdict:
-    doubled_at_most = row.deaths * IN_FLIGHT if row.doubled_at_most is None else row.doubled_at_most
     unanswered, wrong = ledger.unanswered(), ledger.wrong(row.statuses)
     slowest, recovery = ledger.slowest(), ledger.recovery(healed)
     late = [exit for exit in exits if exit.code != 0 or exit.seconds > SIGTERM_SECONDS]
     harmed = ledger.harmed(row.unharmed)
+    refused = sum(each.status == 503 for each in ledger.seen)
+    mail_recovery, longest_wait = ledger.mail_recovery(healed), ledger.longest_wait()
     checks = {
         **{f"{len(lost)} {what}": lost for what, lost in found.missing.items()},
         "nobody was acknowledged": not ledger.acknowledged,
-        f"{found.doubled} mails doubled, {doubled_at_most} allowed": found.doubled
-        > doubled_at_most,
+        f"{found.doubled} mails doubled, {found.doubled_at_most} allowed": found.doubled
+        > found.doubled_at_most,
+        f"{found.differing} doubles with another code": found.differing,
         f"{found.duplicate_users} duplicate users": found.duplicate_users,
         f"{len(wrong)} wrong answers, as {wrong[:1]}": wrong,
         f"{len(unanswered)} unanswered, as {unanswered[:1]}": unanswered and not row.unanswered,
@@ -169,7 +192,13 @@ def _judged(
         f"an answer after {slowest:.1f} s": slowest > SLOWEST_SECONDS,
         f"recovered after {recovery:.1f} s": recovery > RECOVERY_SECONDS,
         f"SIGTERM: {late}": late,
-        f"{found.unexpected} unexpected errors in the logs": found.unexpected,
+        f"mails recovered after {mail_recovery:.1f} s": mail_recovery > row.mail_recovery,
+        f"ended without being asked: {found.ended}": found.ended,
+        f"{found.tracebacks} tracebacks in the logs": found.tracebacks,
+        f"only {refused} refused: was it felt?": refused < row.least_refused,
+        f"no mail waited for more than {longest_wait:.1f} s: was it felt?": longest_wait
+        < row.longest_wait,
+        **dict.fromkeys(found.demanded, True),
     }
     return Verdict(
         row=row.name,
@@ -178,10 +207,12 @@ def _judged(
         doubled=found.doubled,
         duplicate_users=found.duplicate_users,
         slowest=slowest,
-        refused=sum(each.status == 503 for each in ledger.seen),
+        refused=refused,
         unanswered=len(unanswered),
         wrong=len(wrong),
         recovery=recovery,
+        mail_recovery=mail_recovery,
+        longest_wait=longest_wait,
         exits=exits,
         problems=tuple(problem for problem, holds in checks.items() if holds),
     )

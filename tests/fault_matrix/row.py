@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from tests.fault_matrix.deployment import Deployment, Exit
 
 Step = Callable[[Deployment], Awaitable[None]]
+# What is wrong in the end, in a sentence each.
+Demand = Callable[[Deployment], Awaitable[list[str]]]
 
 ALL_PROCESSES = ("service", "worker", "email")
 
@@ -21,6 +23,12 @@ class Row:
     `unharmed` are steps that must not notice, `unanswered` says whether connections may break, and
     `deaths` how many ends of email workers or of their connections may each double what is in
     flight. `statuses` are allowed besides a success and a 503.
+
+    A fault that nobody felt proves nothing: `least_refused` requests must have been refused, and
+    some mail must have come no sooner than after `longest_wait` seconds. `demands` ask for more.
+    Mails may be late for `mail_recovery` seconds after the healing. Who has waited `resend_after`
+    seconds for a mail asks for another. `more_settings` are of single processes; those `later` are
+    started by the strike, and those of `full_disk` cannot log.
     """
 
     victim: str
@@ -35,6 +43,14 @@ class Row:
     doubled_at_most: int | None = None
     statuses: frozenset[int] = frozenset()
     lasts: float | None = None
+    least_refused: int = 0
+    longest_wait: float = 0.0
+    mail_recovery: float = 10.0
+    demands: tuple[Demand, ...] = ()
+    resend_after: float | None = None
+    more_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+    full_disk: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -47,7 +63,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the ledger found. Seconds; `problems` are what makes the row red."""
+    """What the ledger found. Seconds; `problems` are what makes the row red.
+
+    `recovery` is about requests, `mail_recovery` about mails that were late, and `longest_wait` is
+    the longest that anybody waited for a mail.
+    """
 
     row: str
     acknowledged: int
@@ -59,6 +79,8 @@ class Verdict:
     unanswered: int
     wrong: int
     recovery: float
+    mail_recovery: float
+    longest_wait: float
     exits: tuple[Exit, ...]
     problems: tuple[str, ...]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from dev_stack.mail_stand_in import MailStandIn, MailView
-from tests.fault_matrix.ledger import AS_PROMISED, Ledger, Seen
+from dev_stack.mail_stand_in import Mail, MailStandIn, MailView
+from tests.fault_matrix.ledger import AS_PROMISED, Arrival, Ledger, Seen
 from tests.people import Person
 
 # Longer than any answer may take, so that one that takes longer is seen.
@@ -23,6 +23,7 @@ MAIL_SECONDS = 75.0
 PROBLEM = "application/problem+json"
 PATHS = {
     "register": ("POST", "/api/auth/register"),
+    "resend": ("POST", "/api/auth/resend-otp"),
     "verify": ("POST", "/api/auth/verify-otp"),
     "log in": ("POST", "/api/auth/login"),
     "profile": ("GET", "/api/auth/profile"),
@@ -35,25 +36,38 @@ class GaveUp(Exception):
 
 @dataclass
 class Traffic:
-    """`rate` people a second register at one of `urls`, and as many return to log in."""
+    """`rate` people a second register at one of `urls`, and as many return to log in.
+
+    Who has waited `resend_after` seconds for a mail asks for another.
+    """
 
     http: aiohttp.ClientSession
     urls: Sequence[str]
     sendgrid: MailStandIn
     ledger: Ledger
     rate: float = 20.0
+    resend_after: float | None = None
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _turns: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def flow(self, seconds: float) -> None:
-        """People keep coming, however slowly they are served."""
+    async def flow(self) -> None:
+        """People keep coming until `ebb`, however slowly they are served."""
         due = time.monotonic()
-        end = due + seconds
-        while due < end:
+        while not self._enough.is_set():
             self._begin(self._newcomer())
             self._begin(self._regular())
             due += 1 / self.rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def ebb(self) -> None:
+        """Nobody comes any more; who is there goes on."""
+        self._enough.set()
+
+    def burst(self, people: int) -> None:
+        """So many register at once, besides those who come anyway."""
+        for _ in range(people):
+            self._begin(self._newcomer())
 
     async def settle(self) -> None:
         """Wait until everybody has arrived or given up."""
@@ -85,10 +99,7 @@ class Traffic:
         registration_id = answer["data"]["registration_id"]
         ledger.people[person.email] = person
         ledger.acknowledged[person.email] = registration_id
-        try:
-            mail = await self.sendgrid.mailbox.wait_for(person.email, MAIL_SECONDS)
-        except TimeoutError:
-            return
+        mail = await self._mail(person, registration_id)
         proof = {"email": person.email, "registration_id": registration_id}
         code = MailView.of(mail).code
         verified = await self._until_done("verify", person, json=proof | {"otp": code})
@@ -96,6 +107,26 @@ class Traffic:
         token = await self._until_done("log in", person, json=person.credentials())
         ledger.logins[person.email] += 1
         await self._until_done("profile", person, token=token["data"]["token"])
+
+    async def _mail(self, person: Person, registration_id: str) -> Mail:
+        began, mailbox = time.monotonic(), self.sendgrid.mailbox
+        try:
+            mail = await mailbox.wait_for(person.email, self.resend_after or MAIL_SECONDS)
+        except TimeoutError:
+            if self.resend_after is None:
+                raise GaveUp("no mail") from None
+            await self._until_done("resend", person, json={"registration_id": registration_id})
+            began = time.monotonic()
+            mail = await self._resent(person)
+        now = time.monotonic()
+        self.ledger.arrivals.append(Arrival(now, now - began))
+        return mail
+
+    async def _resent(self, person: Person) -> Mail:
+        try:
+            return await self.sendgrid.mailbox.wait_for(person.email, MAIL_SECONDS)
+        except TimeoutError:
+            raise GaveUp("no mail after a resend") from None
 
     async def _regular(self) -> None:
         created = list(self.ledger.created)
