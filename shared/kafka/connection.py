@@ -57,6 +57,8 @@ class KafkaConnection(Struct, frozen=True):
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 1000,
             "socket.connection.setup.timeout.ms": 3000,
+            # What a broker has swallowed while it hung is asked again after this, not a minute.
+            "socket.timeout.ms": 10_000,
             "log_level": 3,
         }
         if self.protocol.startswith("SASL"):

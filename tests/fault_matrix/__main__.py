@@ -10,20 +10,19 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.fault_matrix import rows
+from tests.fault_matrix import rows, sabotage
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.matrix import Pace, carry_out
+from tests.fault_matrix.results import show_proofs, show_rows, told
 from tests.fault_matrix.row import Row, Verdict
-from tests.report import Report, Section, Size
+from tests.fault_matrix.sabotage import Proof, Sabotage, prove
+from tests.report import Report, Size
 
 FOLDER = Path(".reports/faults")
 LOGS = FOLDER.resolve() / "logs"
-COLUMNS = (
-    "row", "202s", "lost", "doubled", "dup. users", "slowest s", "503s", "unanswered", "wrong",
-    "recovery s", "mails late for s", "longest wait s", "SIGTERM", "",
-)  # fmt: skip
 
 
 def main() -> None:
@@ -31,61 +30,56 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="only rows whose name has one of these in it")
     words = [word.lower() for word in parser.parse_args().words]
     wanted = [row for row in rows.ALL if _is_named(row, words)]
-    if not wanted:
-        names = "\n".join(row.name for row in rows.ALL)
+    guards = [each for each in sabotage.ALL if _is_named(each.row, words)]
+    if not wanted and not guards:
+        names = "\n".join(row.name for row in (*rows.ALL, *(each.row for each in sabotage.ALL)))
         parser.error(f"no row has that in its name. There are:\n{names}")
     os.environ.setdefault("CI", "true")  # a real Kafka, or none
     shutil.rmtree(LOGS, ignore_errors=True)
     report = Report("What is lost when something fails", Size.wanted())
-    verdicts = asyncio.run(_carried_out(wanted, report))
+    passed = asyncio.run(_run(report, wanted, guards))
     print(report.write(FOLDER))
-    sys.exit(any(verdict.red for verdict in verdicts))
+    sys.exit(not passed)
 
 
 def _is_named(row: Row, words: list[str]) -> bool:
     return not words or any(word in row.name.lower() for word in words)
 
 
-async def _carried_out(wanted: list[Row], report: Report) -> list[Verdict]:
-    section = report.section("Rows")
-    pace, verdicts = Pace.of(report.size), []
+async def _run(report: Report, wanted: Sequence[Row], guards: Sequence[Sabotage]) -> bool:
     async with Deployment.opened() as deployment:
-        for number, row in enumerate(wanted, 1):
-            verdict = await carry_out(row, deployment, pace, LOGS / row.file_name)
-            verdicts.append(verdict)
-            colour = "red" if verdict.red else "green"
-            told = "; ".join(verdict.problems)
-            report.console.print(f"[{colour}]{number}/{len(wanted)} {row.name}[/] {told}")
-    _show(section, verdicts)
+        verdicts = await _carried_out(report, wanted, deployment)
+        proofs = await _proved(report, guards, deployment)
+    return not any(verdict.red for verdict in verdicts) and all(proof.holds for proof in proofs)
+
+
+async def _carried_out(
+    report: Report, wanted: Sequence[Row], deployment: Deployment
+) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    if not wanted:
+        return verdicts
+    section, pace = report.section("Rows"), Pace.of(report.size)
+    for number, row in enumerate(wanted, 1):
+        verdicts.append(await carry_out(row, deployment, pace, LOGS / row.file_name))
+        report.console.print(f"{number}/{len(wanted)} {told(verdicts[-1])}")
+    show_rows(section, verdicts)
     return verdicts
 
 
-def _show(section: Section, verdicts: list[Verdict]) -> None:
-    section.table("Every row", COLUMNS, [_cells(verdict) for verdict in verdicts])
-    for verdict in verdicts:
-        for problem in verdict.problems:
-            section.tell(f"**{verdict.row}**: {problem}")
-
-
-def _cells(verdict: Verdict) -> tuple[str, ...]:
-    codes = {exit.code for exit in verdict.exits}
-    slowest = max((exit.seconds for exit in verdict.exits), default=0.0)
-    return (
-        verdict.row,
-        str(verdict.acknowledged),
-        str(verdict.lost),
-        str(verdict.doubled),
-        str(verdict.duplicate_users),
-        f"{verdict.slowest:.2f}",
-        str(verdict.refused),
-        str(verdict.unanswered),
-        str(verdict.wrong),
-        f"{verdict.recovery:.1f}",
-        f"{verdict.mail_recovery:.1f}",
-        f"{verdict.longest_wait:.1f}",
-        f"{', '.join(map(str, sorted(codes, key=str)))} in {slowest:.1f} s",
-        "red" if verdict.red else "green",
-    )
+async def _proved(
+    report: Report, guards: Sequence[Sabotage], deployment: Deployment
+) -> list[Proof]:
+    proofs: list[Proof] = []
+    if not guards:
+        return proofs
+    section, pace = report.section("The ledger"), Pace(2, 4, 4, patience=20)
+    for number, guard in enumerate(guards, 1):
+        proofs.append(await prove(guard, deployment, pace, LOGS))
+        outcome = "proved" if proofs[-1].holds else "[red]not proved[/]"
+        report.console.print(f"{number}/{len(guards)} {guard.guard}: {outcome}")
+    show_proofs(section, proofs)
+    return proofs
 
 
 if __name__ == "__main__":

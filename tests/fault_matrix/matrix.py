@@ -19,7 +19,7 @@ from shared.kafka.reading import records_so_far
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Exit
 from tests.fault_matrix.ledger import Ledger
 from tests.fault_matrix.row import Row, Verdict
-from tests.fault_matrix.traffic import PATIENCE_SECONDS, Traffic
+from tests.fault_matrix.traffic import ANSWER_SECONDS, Traffic
 from tests.report import Size
 
 # What is promised, and what a busy machine may add to it.
@@ -36,11 +36,15 @@ DUPLICATES = """
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of load before the strike, between it and the healing, and after that."""
+    """Seconds of load before the strike, between it and the healing, and after that.
+
+    A mail that does not come within `patience` seconds counts as lost.
+    """
 
     before: float
     during: float
     after: float
+    patience: float = 75.0
 
     @classmethod
     def of(cls, size: Size) -> Pace:
@@ -58,11 +62,16 @@ async def carry_out(
     }
     await deployment.start(processes, logs, source, later=row.later, full_disk=row.full_disk)
     ledger = Ledger()
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
         traffic = Traffic(
-            http, deployment.urls, deployment.sendgrid, ledger, resend_after=row.resend_after
+            http,
+            deployment.urls,
+            deployment.sendgrid,
+            ledger,
+            pace.patience,
+            resend_after=row.resend_after,
         )
         deployment.traffic = traffic
         load = asyncio.create_task(traffic.flow())

@@ -18,8 +18,7 @@ from tests.fault_matrix.ledger import AS_PROMISED, Arrival, Ledger, Seen
 from tests.people import Person
 
 # Longer than any answer may take, so that one that takes longer is seen.
-PATIENCE_SECONDS = 8.0
-MAIL_SECONDS = 75.0
+ANSWER_SECONDS = 8.0
 PROBLEM = "application/problem+json"
 PATHS = {
     "register": ("POST", "/api/auth/register"),
@@ -38,6 +37,7 @@ class GaveUp(Exception):
 class Traffic:
     """`rate` people a second register at one of `urls`, and as many return to log in.
 
+    Whoever registers waits for the mail, and for each further success, up to `patience` seconds.
     Who has waited `resend_after` seconds for a mail asks for another.
     """
 
@@ -45,6 +45,7 @@ class Traffic:
     urls: Sequence[str]
     sendgrid: MailStandIn
     ledger: Ledger
+    patience: float
     rate: float = 20.0
     resend_after: float | None = None
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
@@ -111,7 +112,7 @@ class Traffic:
     async def _mail(self, person: Person, registration_id: str) -> Mail:
         began, mailbox = time.monotonic(), self.sendgrid.mailbox
         try:
-            mail = await mailbox.wait_for(person.email, self.resend_after or MAIL_SECONDS)
+            mail = await mailbox.wait_for(person.email, self.resend_after or self.patience)
         except TimeoutError:
             if self.resend_after is None:
                 raise GaveUp("no mail") from None
@@ -124,7 +125,7 @@ class Traffic:
 
     async def _resent(self, person: Person) -> Mail:
         try:
-            return await self.sendgrid.mailbox.wait_for(person.email, MAIL_SECONDS)
+            return await self.sendgrid.mailbox.wait_for(person.email, self.patience)
         except TimeoutError:
             raise GaveUp("no mail after a resend") from None
 
@@ -146,7 +147,7 @@ class Traffic:
         return token
 
     async def _until_done(self, step: str, person: Person, **request: Any) -> dict[str, Any]:
-        deadline = time.monotonic() + MAIL_SECONDS
+        deadline = time.monotonic() + self.patience
         while (answer := await self._once(step, person, **request)) is None:
             last = self.ledger.seen[-1]
             if time.monotonic() > deadline or last.status not in (0, 503):

@@ -1,0 +1,63 @@
+"""The ledger misses what is missing: each of its findings, from the facts alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dev_stack.part import REPOSITORY
+from tests.fault_matrix import sabotage
+from tests.fault_matrix.ledger import Ledger, Seen
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def test_a_mail_is_lost_when_it_was_neither_accepted_nor_put_aside() -> None:
+    ledger = Ledger(acknowledged={"a@example.org": "1", "b@example.org": "2", "c@example.org": "3"})
+    lost = ledger.lost_mails({"a@example.org": 1, "b@example.org": 0}, frozenset({"2"}))
+    assert lost == ["c@example.org"]
+
+
+def test_an_account_is_lost_when_it_is_missing_or_another_one() -> None:
+    ledger = Ledger(created={"a@example.org": "1", "b@example.org": "2", "c@example.org": "3"})
+    assert ledger.lost_accounts({"a@example.org": "1", "b@example.org": "9"}) == [
+        "b@example.org",
+        "c@example.org",
+    ]
+
+
+def test_events_are_lost_for_each_account_and_login_that_nobody_is_told_of() -> None:
+    ledger = Ledger(
+        created={"a@example.org": "1", "b@example.org": "2"}, logins=Counter({"a@example.org": 3})
+    )
+    assert ledger.lost_events(Counter({"1": 1}), Counter({"1": 1})) == ["2", "1", "1"]
+
+
+def test_a_503_that_does_not_say_when_to_come_again_is_as_wrong_as_a_500() -> None:
+    refusals = [
+        Seen("log in", 0, 0.1, 503),
+        Seen("log in", 0, 0.1, 503, proper=False),
+        Seen("log in", 0, 0.1, 500),
+        Seen("verify", 0, 0.1, 410),
+        Seen("log in", 0, 0.1, 0),
+    ]
+    assert Ledger(seen=refusals).wrong(frozenset({410})) == refusals[1:3]
+
+
+def test_recovery_lasts_to_the_end_of_the_last_failure_after_the_healing() -> None:
+    seen = [
+        Seen("profile", 9.0, 5.0, 503),  # begun before: it may fail for as long as it takes
+        Seen("profile", 11.0, 2.0, 503),
+        Seen("profile", 15.0, 1.0, 200),
+    ]
+    assert Ledger(seen=seen).recovery(healed=10.0) == 3.0
+    assert Ledger(seen=seen[2:]).recovery(healed=10.0) == 0.0
+
+
+def test_who_should_not_notice_must_not_fail() -> None:
+    ledger = Ledger(seen=[Seen("profile", 0, 0.1, 503), Seen("register", 0, 0.1, 503)])
+    assert [each.step for each in ledger.harmed(frozenset({"profile"}))] == ["profile"]
+
+
+def test_every_guard_that_is_to_be_removed_is_still_there() -> None:
+    for each in sabotage.ALL:
+        assert REPOSITORY.joinpath(each.file).read_text().count(each.code) == 1, each.guard
