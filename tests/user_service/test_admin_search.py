@@ -26,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 CROWD = 50_000
+IMPORTED = 2_500
 
 
 async def search(client: httpx.AsyncClient, boss: Account, **query: Any) -> dict[str, Any]:
@@ -221,6 +222,7 @@ QUESTIONS = {
     "everybody, a later page": (Wanted(), PLACE),
     "a narrow beginning": (Wanted(beginning="crowd1234"), None),
     "a broad beginning": (Wanted(beginning="crowd"), PLACE),
+    "a beginning that only the oldest have": (Wanted(beginning="imported"), None),
     "a whole id": (Wanted(beginning=str(UUID(int=7))), None),
     "the disabled": (Wanted(status="disabled"), None),
     "the administrators": (Wanted(role="admin"), PLACE),
@@ -241,18 +243,22 @@ QUESTIONS = {
 
 @pytest.fixture(scope="module")
 async def many(corner: Corner, anyio_backend: str) -> Any:
-    """A connection that sees a crowd that nobody else does, in accounts and in the audit."""
+    """A connection that sees a crowd that nobody else does, in accounts and in the audit.
+
+    Its oldest came in one import, by the thousands.
+    """
     connection = await asyncpg.connect(corner.database_url)
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute(
         f"""
         INSERT INTO accounts (id, email, username, name, version, status, role, created_at)
-        SELECT gen_random_uuid(), 'crowd' || n || '@example.org', 'crowd' || n, 'Crowd', 1,
+        SELECT gen_random_uuid(), name || '@example.org', name, 'Crowd', 1,
             CASE WHEN n % 10000 = 0 THEN 'disabled' ELSE 'active' END,
             CASE WHEN n % 20000 = 0 THEN 'admin' ELSE 'user' END,
             timestamptz '2000-01-01' + n * interval '8 hours'
-        FROM generate_series(1, {CROWD}) AS n
+        FROM generate_series(1, {CROWD}) AS n,
+            concat(CASE WHEN n <= {IMPORTED} THEN 'imported' ELSE 'crowd' END, n) AS name
         """
     )
     await connection.execute(
@@ -274,8 +280,35 @@ async def test_every_page_of_users_comes_from_an_index(
     many: asyncpg.Connection[asyncpg.Record], question: str
 ) -> None:
     wanted, after = QUESTIONS[question]
-    arguments = directory_store.arguments(wanted, after, 50)
-    await expect_index(many, directory_store.PAGE, *arguments)
+    arguments = directory_store.narrowed(wanted, after, 50)
+    if wanted.beginning is None:
+        await expect_index(many, directory_store.PAGE, *arguments)
+    else:
+        arguments += directory_store.beginning(wanted)
+        among_newest = wanted.beginning == "crowd"
+        statement = directory_store.AMONG_NEWEST if among_newest else directory_store.AMONG_ALL
+        await expect_index(many, statement, *arguments)
+
+
+@pytest.mark.parametrize("after", [None, PLACE])
+@pytest.mark.parametrize("text", ["crowd", "crowd123", "imported", "imported24", "i", ""])
+async def test_the_newest_who_begin_so_are_found_be_they_few_or_many_or_old(
+    many: Any, text: str, after: Place | None
+) -> None:
+    beginning = text or str(await many.fetchval("SELECT id FROM accounts WHERE name = 'Crowd'"))
+    found = await directory_store.page(many, Wanted(beginning=beginning), after, 50)
+    rows = await many.fetch(
+        """
+        SELECT id FROM accounts
+        WHERE ($1 = id::text OR starts_with(email, $1))
+          AND created_at < coalesce($2::timestamptz, 'infinity')
+        ORDER BY created_at DESC, id DESC LIMIT 50
+        """,
+        beginning,
+        after and after.created_at,
+    )
+    assert rows or beginning != text
+    assert [member.account.id for member in found] == [row["id"] for row in rows]
 
 
 @pytest.mark.parametrize("account_id", [None, UUID(int=1), uuid4()])
