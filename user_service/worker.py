@@ -35,7 +35,8 @@ SWEEP_SECONDS = 3600
 SWEEP_BATCH = 5000
 DRAIN_SECONDS = 5.0
 
-# Deletes up to so many rows, and returns how many.
+# Deletes up to so many rows, and returns how many. By their place (ctid): to join them by a key
+# Postgres may read the whole table again for each batch.
 Sweep = Callable[[Connection, int], Awaitable[int]]
 
 log = structlog.get_logger()

@@ -166,9 +166,9 @@ async def sweep(connection: Connection, most: int, kept: timedelta) -> int:
     """Delete up to `most` entries older than `kept`, and return how many."""
     done = await connection.execute(
         """
-        DELETE FROM audit WHERE id IN (
-            SELECT id FROM audit WHERE at < now() - $2::interval ORDER BY at LIMIT $1
-        )
+        DELETE FROM audit WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM audit WHERE at < now() - $2::interval ORDER BY at LIMIT $1
+        ))
         """,
         most,
         kept,

@@ -27,9 +27,10 @@ async def sweep(connection: Connection, most: int) -> int:
     """Forget up to `most` accounts deleted more than 8 days ago, and return how many."""
     done = await connection.execute(
         """
-        DELETE FROM deleted_accounts WHERE id IN (
-            SELECT id FROM deleted_accounts WHERE deleted_at < now() - interval '8 days' LIMIT $1
-        )
+        DELETE FROM deleted_accounts WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM deleted_accounts WHERE deleted_at < now() - interval '8 days'
+            ORDER BY deleted_at LIMIT $1
+        ))
         """,
         most,
     )

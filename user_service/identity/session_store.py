@@ -175,10 +175,10 @@ async def sweep(connection: Connection, most: int) -> int:
     """Delete up to `most` sessions that ended longer ago than `KEPT`, and return how many."""
     done = await connection.execute(
         """
-        DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions
-            WHERE least(ended_at, ends_by) < now() - $2::interval LIMIT $1
-        )
+        DELETE FROM sessions WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM sessions WHERE least(ended_at, ends_by) < now() - $2::interval
+            ORDER BY least(ended_at, ends_by) LIMIT $1
+        ))
         """,
         most,
         KEPT,

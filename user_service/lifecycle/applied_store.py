@@ -25,10 +25,10 @@ async def sweep(connection: Connection, most: int) -> int:
     """
     done = await connection.execute(
         """
-        DELETE FROM applied_events WHERE (source, event_id) IN (
-            SELECT source, event_id FROM applied_events
-            WHERE applied_at < now() - interval '30 days' LIMIT $1
-        )
+        DELETE FROM applied_events WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM applied_events WHERE applied_at < now() - interval '30 days'
+            ORDER BY applied_at LIMIT $1
+        ))
         """,
         most,
     )

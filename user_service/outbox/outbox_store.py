@@ -147,9 +147,10 @@ async def sweep(connection: Connection, most: int) -> int:
     """Delete up to `most` events acknowledged more than 7 days ago, and return how many."""
     done = await connection.execute(
         """
-        DELETE FROM outbox WHERE id IN (
-            SELECT id FROM outbox WHERE acknowledged_at < now() - interval '7 days' LIMIT $1
-        )
+        DELETE FROM outbox WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM outbox WHERE acknowledged_at < now() - interval '7 days'
+            ORDER BY acknowledged_at LIMIT $1
+        ))
         """,
         most,
     )
