@@ -75,21 +75,27 @@ class Workshop:
 
         Returns what to tell about it. Raises NotBuilt, with nothing changed.
         """
-        _step([sys.executable, "-m", "venv", str(self.room / "venv")])
         stock = self._stock_wheel()
         if not flags:
             self._put_in(stock)
             return "Argon2 is the stock wheel: no compiler flags were given."
-        self._try_compiler(flags)
         native = self._native_wheel(flags)
-        before, after = self._compare(stock, native)
+        before, after = self._compare(_unpacked(stock), _unpacked(native))
         self._put_in(native)
         return (
             f"Argon2 is built from source with {flags}: {after:.1f} hashes/s a thread, "
             f"{after / before:.2f} times the stock wheel's {before:.1f}."
         )
 
+    def build(self, flags: str = FLAGS) -> tuple[Path, Path]:
+        """The stock wheel and such a build, each a directory for PYTHONPATH, and none installed.
+
+        Raises NotBuilt.
+        """
+        return _unpacked(self._stock_wheel()), _unpacked(self._native_wheel(flags))
+
     def _stock_wheel(self) -> Path:
+        _step([sys.executable, "-m", "venv", str(self.room / "venv")])
         into = self.room / "stock"
         lines = _pinned_lines((ROOT / "requirements.lock").read_text("utf-8"))
         (self.room / "pinned.lock").write_text(lines, "utf-8")
@@ -105,6 +111,7 @@ class Workshop:
         _step([compiler, *flags.split(), str(source), "-o", str(self.room / "empty")])
 
     def _native_wheel(self, flags: str) -> Path:
+        self._try_compiler(flags)
         into = self.room / "native"
         tools = str(ROOT / "requirements-native.lock")
         self._pip("install", "--require-hashes", "--only-binary=:all:", "-r", tools)
@@ -116,12 +123,9 @@ class Workshop:
         return next(into.glob("*.whl"))
 
     def _compare(self, stock: Path, native: Path) -> tuple[float, float]:
-        """Hashes per second of CPU with each wheel, turn by turn, the best of its turns."""
-        for wheel in (stock, native):
-            zipfile.ZipFile(wheel).extractall(wheel.parent / "unpacked")
+        """Hashes per second of CPU with each library, turn by turn, the best of its turns."""
         turns = [
-            [_trial(self.python, wheel.parent / "unpacked") for wheel in (stock, native)]
-            for _ in range(ROUNDS)
+            [_trial(self.python, library) for library in (stock, native)] for _ in range(ROUNDS)
         ]
         return max(turn[0] for turn in turns), max(turn[1] for turn in turns)
 
@@ -143,6 +147,12 @@ def _pinned_lines(lock: str) -> str:
     if match is None:
         raise NotBuilt(f"requirements.lock does not pin {PACKAGE}.")
     return match[0]
+
+
+def _unpacked(wheel: Path) -> Path:
+    library = wheel.parent / "unpacked"
+    zipfile.ZipFile(wheel).extractall(library)
+    return library
 
 
 def _trial(python: Path, library: Path) -> float:
