@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dev_stack import parts
-from tests.bench import relay_rate
+from tests.bench import hashing, interference, overload, relay_rate, requests
 from tests.bench.bench import Bench
 from tests.corner import Corner
 from tests.load import Cpus, Generator
@@ -20,6 +20,10 @@ from tests.report import Report, Size
 
 FOLDER = Path(".reports/bench")
 SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "hashing": hashing.measure,
+    "requests": requests.measure,
+    "interference": interference.measure,
+    "overload": overload.measure,
     "relay": relay_rate.measure,
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -26,6 +28,33 @@ def resident_mib(pid: int) -> list[float]:
     """Resident memory of each process of the tree."""
     pages = [int(Path(f"/proc/{member}/statm").read_text().split()[1]) for member in tree(pid)]
     return [page * os.sysconf("SC_PAGE_SIZE") / 2**20 for page in pages]
+
+
+def peak_mib(pid: int) -> float:
+    """The most that the tree's processes have had resident, since `forget_peak` or their start."""
+    return sum(_status(member, "VmHWM") for member in tree(pid)) / 1024
+
+
+def forget_peak(pid: int) -> None:
+    """Count the peak from now on; a kernel that does not let us keeps the old one."""
+    for member in tree(pid):
+        with suppress(OSError):
+            Path(f"/proc/{member}/clear_refs").write_text("5")
+
+
+def busy_seconds(cpus: frozenset[int]) -> float:
+    """What these processors have worked so far, for whomever."""
+    lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    names = {f"cpu{cpu}" for cpu in cpus}
+    # user, nice, system, then idle and waiting, then interrupts and what a hypervisor took.
+    return TICK * sum(
+        sum(map(int, line[1:4])) + sum(map(int, line[6:9])) for line in lines if line[0] in names
+    )
+
+
+def _status(pid: int, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _ticks(pid: int) -> int:

@@ -1,0 +1,95 @@
+"""One operation under loads of every kind, with the service that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.bench.bench import Bench
+from tests.bench.cost import Cost
+from tests.bench.operations import Operation
+from tests.bench.yardstick import Yardstick
+from tests.load import Run
+from tests.service_process import ServiceProcess
+
+CONNECTIONS = (1, 32, 256)
+USUAL = 32
+# A bare answer is cheaper the more of them wait for the same wake-up, and what waits for Postgres
+# gains less by that. So the multiples mean something at one number of connections only.
+CPU_CONNECTIONS = 8
+CPU_TURNS = 3
+OPEN_CONNECTIONS = 128
+LOAD = 0.7
+WARM_UP = 300
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`cpu` and `bare_cpu` are seconds for an answer, of loads that took turns.
+
+    `costs` are by the number of connections; `latency` is of a load of `offered` a second.
+    """
+
+    operation: Operation
+    cpu: float
+    bare_cpu: float
+    costs: dict[int, Cost]
+    offered: float
+    latency: Cost
+
+    @property
+    def best(self) -> float:
+        """Answers a second that stand for a full load."""
+        return self.offered / LOAD
+
+
+@dataclass(frozen=True)
+class Measuring:
+    bench: Bench
+    service: ServiceProcess
+    yardstick: Yardstick
+
+    def measured(self, operation: Operation) -> Measured:
+        self.bench.report.console.print(f"  {operation.name}")
+        rate = self._closed(operation, WARM_UP, CPU_CONNECTIONS).run.rate
+        cpu, bare = self._cpu(operation, rate)
+        seconds = self.bench.size.pick(1.0, 4.0)
+        costs = {
+            connections: self._closed(operation, int(rate * seconds * 1.4), connections)
+            for connections in CONNECTIONS
+        }
+        offered = LOAD * max(cost.run.rate for cost in costs.values())
+        return Measured(operation, cpu, bare, costs, offered, self.open(operation, offered))
+
+    def open(self, operation: Operation, rate: float) -> Cost:
+        """An open loop of some seconds."""
+        requests = operation.requests(max(int(rate * self.bench.size.pick(1.5, 6.0)), 20))
+        return self._cost(
+            lambda: self.bench.generator.open(
+                self.service.url, requests, rate=rate, connections=OPEN_CONNECTIONS
+            )
+        )
+
+    def _cpu(self, operation: Operation, rate: float) -> tuple[float, float]:
+        """Seconds for an answer, and for a bare one: turn by turn, for the machine changes."""
+        own, bare = [], []
+        for _ in range(CPU_TURNS):
+            bare.append(self.yardstick.cost(CPU_CONNECTIONS, seconds=0.4).cpu)
+            own.append(self._closed(operation, int(rate * 0.6), CPU_CONNECTIONS).cpu)
+        return sum(own) / CPU_TURNS, sum(bare) / CPU_TURNS
+
+    def _closed(self, operation: Operation, most: int, connections: int) -> Cost:
+        requests = operation.requests(most)
+        cost = self._cost(
+            lambda: self.bench.generator.closed(
+                self.service.url,
+                requests,
+                connections=connections,
+                seconds=self.bench.size.pick(1.0, 4.0),
+            )
+        )
+        operation.give_back(requests[len(cost.run.answers) :])
+        return cost
+
+    def _cost(self, load: Callable[[], Run]) -> Cost:
+        return Cost.of(self.bench, self.service.process.pid, load)

@@ -1,0 +1,108 @@
+"""What one core answers: how much, how fast, and what of the machine a request takes."""
+
+from __future__ import annotations
+
+from tests.bench import latency_by_load, round_trips, shipped_hash
+from tests.bench.bench import Bench
+from tests.bench.measured import CONNECTIONS, CPU_CONNECTIONS, LOAD, USUAL, Measured, Measuring
+from tests.bench.operations import Asking
+from tests.bench.process_cpu import peak_mib, resident_mib
+from tests.bench.yardstick import Yardstick
+from tests.load import Run
+from tests.report import Figure, Section, Target
+from tests.service_process import ServiceProcess
+
+PLOTTED = ("login", "profile")
+
+
+def measure(bench: Bench) -> None:
+    section = bench.report.section("Requests")
+    section.tell(
+        "One worker of the user service has one core for itself; Postgres, Redis, Kafka and the "
+        "load generator share the others. Hashes are the cheapest Argon2 unless said otherwise, so "
+        "that the service's own work is seen. Nobody is limited."
+    )
+    with Yardstick.started(bench) as yardstick, bench.service() as service:
+        idle = sum(resident_mib(service.process.pid))
+        operations = Asking(bench.generator, bench.corner, service).operations()
+        measuring = Measuring(bench, service, yardstick)
+        measured = [measuring.measured(operation) for operation in operations]
+        _tell_cpu(section, measured)
+        _tell_rates(section, measured, yardstick)
+        _tell_latencies(section, measured)
+        _tell_memory(section, service, idle)
+        for each in measured:
+            if each.operation.name in PLOTTED:
+                latency_by_load.plot(measuring, section, each)
+    round_trips.tell(bench, section)
+    shipped_hash.tell(bench, section)
+
+
+def _tell_cpu(section: Section, measured: list[Measured]) -> None:
+    section.tell(
+        "B is what a bare Litestar JSON answer costs on the same server and core, turn by turn "
+        f"with each operation, over {CPU_CONNECTIONS} connections: it takes the machine out of the "
+        "figures."
+    )
+    for each in measured:
+        ratio, target = each.cpu / each.bare_cpu, each.operation.target
+        bound = Target(at_most=target) if target else None
+        section.figure(Figure(f"CPU of one {each.operation.name}", ratio, "× B", bound))
+
+
+def _tell_rates(section: Section, measured: list[Measured], yardstick: Yardstick) -> None:
+    rates = {connections: yardstick.cost(connections, 1.0) for connections in CONNECTIONS}
+    bare_cpu = sum(each.bare_cpu for each in measured) / len(measured)
+    rows = [("bare answer (B)", rates, bare_cpu)]
+    rows += [(each.operation.name, each.costs, each.cpu) for each in measured]
+    section.table(
+        "Answers a second over 1, 32 and 256 connections (closed loop)",
+        ("operation", "1", "32", "256", "503 at 256", "core busy", "others busy", "CPU ms for one"),
+        [
+            (
+                name,
+                *(f"{costs[connections].run.rate:,.0f}" for connections in CONNECTIONS),
+                _refused(costs[CONNECTIONS[-1]].run),
+                f"{costs[USUAL].busy:.0%}",
+                f"{costs[USUAL].others_busy:.0%}",
+                f"{cpu * 1000:.3f}",
+            )
+            for name, costs, cpu in rows
+        ],
+    )
+    section.tell(
+        "Busy is meant at 32 connections, whoever is at work there. Where the other cores are and "
+        "the service's is not, the rate is that of the parts and the load generator."
+    )
+
+
+def _tell_latencies(section: Section, measured: list[Measured]) -> None:
+    section.table(
+        f"Milliseconds at {LOAD:.0%} of the best rate (open loop: random arrivals, waiting counts)",
+        ("operation", "offered, 1/s", "requests", "p50", "p99", "p99.9", "503", "others busy"),
+        [
+            (
+                each.operation.name,
+                f"{each.offered:,.0f}",
+                f"{len(each.latency.run.answers):,}",
+                *(f"{each.latency.run.good.percentile(p):.1f}" for p in (50, 99, 99.9)),
+                _refused(each.latency.run),
+                f"{each.latency.others_busy:.0%}",
+            )
+            for each in measured
+        ],
+    )
+
+
+def _tell_memory(section: Section, service: ServiceProcess, idle: float) -> None:
+    pid = service.process.pid
+    section.table(
+        "Resident memory of the service, supervisor and one worker, MiB",
+        ("at the start", "after all that", "at its peak"),
+        [(f"{idle:.0f}", f"{sum(resident_mib(pid)):.0f}", f"{peak_mib(pid):.0f}")],
+    )
+
+
+def _refused(run: Run) -> str:
+    """The share of a load."""
+    return f"{len(run.refused.answers) / len(run.answers):.1%}" if run.refused.answers else "none"
