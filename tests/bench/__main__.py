@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dev_stack import parts
-from tests.bench import hashing, interference, overload, relay_rate, requests
+from tests.bench import client_check, hashing, interference, overload, relay_rate, requests
 from tests.bench.bench import Bench
 from tests.corner import Corner
 from tests.load import Cpus, Generator
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "interference": interference.measure,
     "overload": overload.measure,
     "relay": relay_rate.measure,
+    "clients": client_check.measure,
 }
 
 
