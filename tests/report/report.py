@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table as Shown
 
 from tests.report import machine
+from tests.report.neighbours import Neighbours
 from tests.report.plots import Plot
 from tests.report.size import Size
 
@@ -100,6 +101,7 @@ class Report:
         self.console = console or Console(width=140)
         self.sections: list[Section] = []
         self.machine = machine.described()
+        self._neighbours = Neighbours()
 
     def section(self, title: str) -> Section:
         section = Section(title, self.console)
@@ -113,6 +115,8 @@ class Report:
 
     def write(self, folder: Path) -> Path:
         """Write report.md with its plots, and report.json; returns the path of the former."""
+        self.machine.append(("meanwhile", self._neighbours.described()))
+        self.console.print(self.machine[-1][1], style="dim")
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.svg"):
             old.unlink()

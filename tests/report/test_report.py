@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
 
-from tests.report import Figure, Line, Plot, Report, Size, Target
+from tests.report import Figure, Line, Plot, Report, Size, Target, neighbours
 
 
 def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_path: Path) -> None:
@@ -36,3 +38,11 @@ def test_another_size_than_the_two_ends_the_program(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SIZE", "huge")
     with pytest.raises(SystemExit, match="quick or full"):
         Size.wanted()
+
+
+def test_what_a_program_of_ours_takes_is_in_both_accounts_that_tell_of_neighbours() -> None:
+    busy, own = neighbours.busy_seconds(), neighbours.own_seconds()
+    spin = "import time\nwhile time.process_time() < 0.2: pass"
+    subprocess.run([sys.executable, "-c", spin], check=True)
+    assert 0.19 < neighbours.own_seconds() - own < 0.5
+    assert neighbours.busy_seconds() - busy > 0.19
