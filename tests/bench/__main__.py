@@ -12,7 +12,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dev_stack import parts
-from tests.bench import client_check, hashing, interference, overload, relay_rate, requests
+from tests.bench import (
+    client_check,
+    hashing,
+    interference,
+    mail,
+    overload,
+    relay_rate,
+    requests,
+)
 from tests.bench.bench import Bench
 from tests.corner import Corner
 from tests.load import Cpus, Generator
@@ -24,6 +32,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "requests": requests.measure,
     "interference": interference.measure,
     "overload": overload.measure,
+    "mail": mail.measure,
     "relay": relay_rate.measure,
     "clients": client_check.measure,
 }

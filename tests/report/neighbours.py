@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
+from tests.bench.process_cpu import busy_seconds
+
+ALL = frozenset(range(os.cpu_count() or 1))
 FEW = 0.1
 
 
@@ -13,26 +15,19 @@ class Neighbours:
     """Other programs, from now on."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic(), busy_seconds(), own_seconds()
+        self._began = time.monotonic(), busy_seconds(ALL), own_seconds()
 
     @property
     def share(self) -> float:
         """Of the time of all processors; what we have started counts once it has ended."""
         began, busy, own = self._began
-        others = (busy_seconds() - busy) - (own_seconds() - own)
-        return max(0.0, others / (time.monotonic() - began) / (os.cpu_count() or 1))
+        others = (busy_seconds(ALL) - busy) - (own_seconds() - own)
+        return max(0.0, others / (time.monotonic() - began) / len(ALL))
 
     def described(self) -> str:
         share = self.share
         doubt = "" if share <= FEW else ": times and rates are those of a busy machine"
         return f"other programs took {share:.0%} of the processors' time{doubt}"
-
-
-def busy_seconds() -> float:
-    """What all programs have taken since the machine was started, on all processors."""
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    user, nice, system, _idle, _waiting, interrupts, soft, stolen, *_ = map(int, fields)
-    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 def own_seconds() -> float:

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.report import Figure, Line, Plot, Report, Size, Target, neighbours
+from tests.bench.process_cpu import busy_seconds
+from tests.report import Figure, Line, Plot, Report, Size, Target
+from tests.report.neighbours import ALL, own_seconds
 
 
 def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_path: Path) -> None:
@@ -41,8 +43,8 @@ def test_another_size_than_the_two_ends_the_program(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_a_program_of_ours_takes_is_in_both_accounts_that_tell_of_neighbours() -> None:
-    busy, own = neighbours.busy_seconds(), neighbours.own_seconds()
+    busy, own = busy_seconds(ALL), own_seconds()
     spin = "import time\nwhile time.process_time() < 0.2: pass"
     subprocess.run([sys.executable, "-c", spin], check=True)
-    assert 0.19 < neighbours.own_seconds() - own < 0.5
-    assert neighbours.busy_seconds() - busy > 0.19
+    assert 0.19 < own_seconds() - own < 0.5
+    assert busy_seconds(ALL) - busy > 0.19

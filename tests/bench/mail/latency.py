@@ -1,0 +1,149 @@
+"""How long after a registration its mail is accepted, by how many register a second."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, replace
+
+from tests.bench import argon2_trial
+from tests.bench.bench import REAL_COST, Bench
+from tests.bench.mail.office import Office
+from tests.bench.mail.orders import ask_at
+from tests.bench.mail.sendgrid import SendGrid
+from tests.bench.process_cpu import cpu_seconds
+from tests.corner import Corner
+from tests.load import Answer, Run, wire
+from tests.people import PASSWORD
+from tests.report import Figure, Line, Plot, Section, Target
+
+WARM_UP = 20
+CONNECTIONS = 64
+PERCENTS = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.9)
+COLUMNS = (
+    "a second", "asked by", "mails", "answered p50",
+    "accepted p50", "p99", "slowest", "service's core", "worker's core",
+)  # fmt: skip
+REAL, CHEAP = "HTTP, real Argon2", "HTTP, cheapest Argon2"
+STRAIGHT = "orders put on Kafka"
+
+HOW = """\
+From the moment a request was due (arrivals at random, whatever the service does) to the moment
+SendGrid's stand-in accepted the mail; the stand-in answers at once. Service and email worker share
+one processor; Kafka, Redis, Postgres, the stand-in and who asks have the other. A hash takes
+{hash:.0f} ms here: 100 people a second keep {cores:.1f} cores busy with hashing alone, so at 100 a
+second the hash is the cheapest there is. The service itself does not take 1,000 a second on one
+core: their orders are put straight onto Kafka, as many services would put them there. The lower
+rates are repeated that way, to be compared. That a mail takes a second at most is our own bar."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """`mails` holds when each mail was accepted, counted from when it was asked for."""
+
+    rate: int
+    name: str
+    mails: Run
+    answered: str
+    service: float
+    worker: float
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        p50, p99, slowest = (f"{self.mails.percentile(p):.1f} ms" for p in (50, 99, 100))
+        service = f"{self.service:.0%}" if self.service else ""
+        many = f"{len(self.mails.answers):,}"
+        return (
+            f"{self.rate:,}", self.name, many, self.answered,
+            p50, p99, slowest, service, f"{self.worker:.0%}",
+        )  # fmt: skip
+
+    @property
+    def line(self) -> Line:
+        points = [(percent, self.mails.percentile(percent)) for percent in PERCENTS]
+        return Line(f"{self.rate:,}/s, {self.name}", points)
+
+
+def measure(bench: Bench, corner: Corner) -> None:
+    section = bench.report.section("Mail: from a registration to the accepted mail")
+    hash_ms = 1000 / argon2_trial.rate(bench.cpus.measured, 1.0)
+    section.tell(HOW.replace("\n", " ").format(hash=hash_ms, cores=hash_ms / 10))
+    seconds = bench.size.pick(4, 30)
+    with (
+        SendGrid.started(bench.cpus.others) as sendgrid,
+        Office.opened(bench, corner, sendgrid) as office,
+    ):
+        ways = [
+            _registered(bench, corner, office, rate, count, name)
+            for rate, count, name in (
+                (10, 2 * seconds * 10, REAL),
+                (100, seconds * 100, CHEAP),
+            )
+        ]
+        ways += [_ordered(bench, corner, office, rate, rate * seconds) for rate in (10, 100, 1000)]
+    section.table("By how many ask", COLUMNS, [way.row for way in ways])
+    _judge(section, ways, hash_ms)
+    lines = [way.line for way in ways]
+    section.plot(
+        Plot("Accepted within", "share of mails, %", "ms since it was due", lines, logarithmic=True)
+    )
+
+
+def _judge(section: Section, ways: list[Way], hash_ms: float) -> None:
+    whole = ways[0].mails.percentile(50)
+    beyond = "p50 at 10/s through HTTP, beyond the hash"
+    section.figure(Figure(beyond, whole - hash_ms, "ms", Target(at_most=20)))
+    for way in ways:
+        name = f"p99 at {way.rate:,}/s, {way.name}"
+        section.figure(Figure(name, way.mails.percentile(99), "ms", Target(at_most=1000)))
+
+
+def _registered(
+    bench: Bench, corner: Corner, office: Office, rate: int, count: int, name: str
+) -> Way:
+    bench.report.console.print(f"  {count:,} people register, {rate} a second: {name}")
+    addresses = [f"{uuid.uuid4()}@example.org" for _ in range(WARM_UP + count)]
+    requests = [_registration(address) for address in addresses]
+    with bench.service(corner, **(REAL_COST if name == REAL else {})) as service:
+        bench.generator.all(service.url, requests[:WARM_UP], connections=2)
+        before = _cpu(office, service.process.pid)
+        run = bench.generator.open(
+            service.url, requests[WARM_UP:], rate=rate, connections=CONNECTIONS
+        )
+        asked = [
+            (address, run.epoch + answer.began)
+            for address, answer in zip(addresses[WARM_UP:], run.answers, strict=True)
+            if answer.status == 202
+        ]
+        mails = _mails(office, run, asked)
+        after = _cpu(office, service.process.pid)
+    worker, by_service = ((a - b) / run.seconds for a, b in zip(after, before, strict=True))
+    refused = f", {len(run.refused.answers)} refused" if run.refused.answers else ""
+    answered = f"{run.percentile(50):.1f} ms{refused}"
+    return Way(rate, name, mails, answered, by_service, worker)
+
+
+def _ordered(bench: Bench, corner: Corner, office: Office, rate: int, count: int) -> Way:
+    bench.report.console.print(f"  {count:,} {STRAIGHT}, {rate} a second")
+    began, before = time.perf_counter(), cpu_seconds(office.pid)
+    due = ask_at(corner, count, rate)
+    run = Run(time.perf_counter() - began, (), began)
+    mails = _mails(office, run, list(due.items()))
+    worker = cpu_seconds(office.pid) - before
+    return Way(rate, STRAIGHT, mails, "", 0.0, worker / run.seconds)
+
+
+def _mails(office: Office, run: Run, asked: list[tuple[str, float]]) -> Run:
+    """Of addresses, each with when it asked: how long each one's mail took."""
+    accepted = office.accepted([address for address, _ in asked])
+    took = [Answer(due - run.epoch, accepted[address] - due, 202) for address, due in asked]
+    return replace(run, answers=took)
+
+
+def _registration(address: str) -> bytes:
+    person = {"name": "Ann Example", "email": address, "password": PASSWORD}
+    return wire("POST", "/api/auth/register", json=person)
+
+
+def _cpu(office: Office, service: int) -> tuple[float, float]:
+    return cpu_seconds(office.pid), cpu_seconds(service)
