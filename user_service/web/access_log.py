@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from functools import cache
-from typing import BinaryIO, cast
+from typing import TextIO, cast
 
 import msgspec
 from litestar.types import HTTPScope
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from shared.log import Lines
 from user_service.web.exchange import Exchange
 
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
@@ -36,7 +37,7 @@ class Line(Struct, frozen=True):
 
 
 class AccessLog:
-    def __init__(self, registry: CollectorRegistry, stream: BinaryIO = sys.stdout.buffer) -> None:
+    def __init__(self, registry: CollectorRegistry, stream: TextIO = sys.stdout) -> None:
         requests = Counter(
             "gatepost_requests",
             "Answered requests.",
@@ -53,7 +54,7 @@ class AccessLog:
         self._requests = cache(requests.labels)
         self._seconds = cache(seconds.labels)
         self._encode = msgspec.json.Encoder().encode
-        self._stream = stream
+        self._lines = Lines(stream)
 
     def write(self, scope: HTTPScope, exchange: Exchange, seconds: float) -> None:
         # The template, not the path: one label for each URL would fill the memory.
@@ -71,5 +72,4 @@ class AccessLog:
             request_id=exchange.request_id,
             time=datetime.now(UTC),
         )
-        self._stream.write(self._encode(line) + b"\n")
-        self._stream.flush()
+        self._lines.write(self._encode(line))

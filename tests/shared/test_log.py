@@ -1,0 +1,31 @@
+"""A log that cannot be written must harm nobody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+LOGS_ONCE = """
+import structlog
+from shared.log import configure_log
+configure_log("anybody")
+structlog.get_logger().info("happened", to="Zoë")
+"""
+
+
+def test_who_logs_to_a_full_disk_goes_on_and_ends_well() -> None:
+    with Path("/dev/full").open("wb") as full_disk:
+        done = subprocess.run(
+            [sys.executable, "-c", LOGS_ONCE], stdout=full_disk, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_line_is_json_with_its_level_time_and_service() -> None:
+    done = subprocess.run([sys.executable, "-c", LOGS_ONCE], capture_output=True, check=True)
+    line = json.loads(done.stdout)
+    told = {name: line[name] for name in ("event", "level", "service", "to")}
+    assert told == {"event": "happened", "level": "info", "service": "anybody", "to": "Zoë"}
+    assert line["time"].endswith("Z")
