@@ -76,10 +76,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for single statements; raises Unavailable."""
         self.breaker.require_closed()
-        try:
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
-        except OUTAGES as error:
-            raise self.breaker.failed(error) from error
+        connection = await self._acquire()
         try:
             yield connection
         except STALE as error:
@@ -105,6 +102,15 @@ class Database:
         await self._pool.release(connection)
         self.breaker.succeeded()
 
+    async def _acquire(self) -> Connection:
+        try:
+            return await self._pool.acquire(timeout=CONNECT_SECONDS)
+        except OUTAGES as error:
+            # A crowd before a pool at work is no outage: who has a connection will tell of one.
+            if isinstance(error, TimeoutError) and self._is_whole():
+                raise Unavailable("postgres") from error
+            raise self.breaker.failed(error) from error
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A connection inside a transaction, committed when the block ends without an error."""
@@ -119,6 +125,9 @@ class Database:
                 await transaction.rollback()
                 raise
             await transaction.commit()
+
+    def _is_whole(self) -> bool:
+        return self._pool.get_size() == self._pool.get_max_size()
 
     async def _give_up(self, connection: Connection) -> None:
         with suppress(asyncpg.InterfaceError):  # lost, so the pool has it back already
