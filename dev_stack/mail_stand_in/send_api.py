@@ -19,20 +19,20 @@ from dev_stack.mail_stand_in.validation import problems
 class SendApi:
     """Accepts mails into `mailbox` after `latency` seconds, unless a fault or a rule forbids it.
 
-    Without a `key` every bearer is accepted.
+    Without a `key` every bearer is accepted. `untold` counts mails whose senders were not told.
     """
 
     def __init__(
         self, mailbox: Mailbox, faults: Faults, *, key: str | None, latency: float
     ) -> None:
-        self.requests = self.accepted = self.refused = 0
+        self.reset_counts()
         self._mailbox = mailbox
         self._faults = faults
         self._authorization = f"Bearer {key}" if key else None
         self._latency = latency
 
     def reset_counts(self) -> None:
-        self.requests = self.accepted = self.refused = 0
+        self.requests = self.accepted = self.refused = self.untold = 0
 
     async def send(self, request: web.Request) -> web.Response:
         self.requests += 1
@@ -56,6 +56,7 @@ class SendApi:
         if answer.status == 202:
             self._accept(request, message, body, answer.headers["X-Message-Id"])
         if fault and fault.close == "after_accept":
+            self.untold += answer.status == 202
             _drop_connection(request)
         return answer
 

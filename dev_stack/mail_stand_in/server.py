@@ -19,8 +19,8 @@ class MailStandIn:
     """Serves while it is entered; port 0 takes a free one, which `port` and `url` then tell.
 
     Accepts `key` as the only API key (None: any), answers `latency` seconds late, and refuses
-    bodies above `most_bytes`; `mailbox` keeps the mails. Entering raises OSError when the port is
-    taken.
+    bodies above `most_bytes`; `mailbox` keeps the mails, `send_api` counts requests. Entering
+    raises OSError when the port is taken.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class MailStandIn:
         self.port = port
         self.mailbox = mailbox or Mailbox()
         self.faults = Faults()
-        send_api = SendApi(self.mailbox, self.faults, key=key, latency=latency)
+        self.send_api = SendApi(self.mailbox, self.faults, key=key, latency=latency)
         app = web.Application(client_max_size=most_bytes)
-        app.add_routes(MailboxApi(self.mailbox, self.faults, send_api).routes())
-        app.router.add_post("/v3/mail/send", send_api.send)
+        app.add_routes(MailboxApi(self.mailbox, self.faults, self.send_api).routes())
+        app.router.add_post("/v3/mail/send", self.send_api.send)
         # What hangs or waits for a mail would wait on after the stop.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 

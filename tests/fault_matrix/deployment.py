@@ -70,7 +70,8 @@ class Deployment:
     """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …
 
     So is the `traffic`. `deaths` are the killed email workers, and `mails_at_risk` what else may
-    have been doubled; `strikes` are what was done when, by the monotonic clock.
+    have been doubled; `strikes` are what was done when, by the monotonic clock. A step may append
+    to `problems` what makes the row red, and note figures that a demand will need.
     """
 
     postgres: Part
@@ -88,6 +89,8 @@ class Deployment:
     deaths: int = 0
     mails_at_risk: int = 0
     strikes: list[Strike] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    noted: dict[str, int] = field(default_factory=dict)
     _traffic: Traffic | None = None
 
     @classmethod
@@ -145,7 +148,8 @@ class Deployment:
 
         Those `later` are made ready only, and those of `full_disk` log to one. Raises PartFailed.
         """
-        self.exits, self.strikes, self.deaths, self.mails_at_risk = [], [], 0, 0
+        self.exits, self.strikes, self.problems, self.noted = [], [], [], {}
+        self.deaths = self.mails_at_risk = 0
         self.processes = {
             name: self._process(
                 name, settings, FULL_DISK if name in full_disk else logs / f"{name}.log", source
@@ -197,18 +201,18 @@ class Deployment:
         """Where users are served."""
         return [each.url for name, each in self.processes.items() if name.startswith("service")]
 
-    def logged(self, event: str) -> int:
-        """How often the processes of this row have logged it."""
+    def logged(self, event: str, *names: str) -> int:
+        """How often the processes of this row, or those named, have logged it."""
         wanted = f'"event":"{event}"'
-        return sum(log.count(wanted) for log in self._logs())
+        return sum(log.count(wanted) for log in self._logs(names))
 
     def tracebacks(self) -> int:
         """How many of them they have logged."""
         return sum(log.count("Traceback (most recent call last)") for log in self._logs())
 
-    def _logs(self) -> Iterator[str]:
-        for process in self.processes.values():
-            if process.log.is_file():
+    def _logs(self, names: Collection[str] = ()) -> Iterator[str]:
+        for name, process in self.processes.items():
+            if process.log.is_file() and (not names or name in names):
                 yield process.log.read_text("utf-8", "replace")
 
     def _process(self, name: str, settings: Mapping[str, str], log: Path, source: Path) -> Part:

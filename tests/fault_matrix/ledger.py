@@ -45,6 +45,8 @@ class Ledger:
     people: dict[str, Person] = field(default_factory=dict)
     logins: Counter[str] = field(default_factory=Counter)
     """Logins that a client saw succeed, by address."""
+    resent: set[str] = field(default_factory=set)
+    """Addresses of those who asked for another mail."""
     arrivals: list[Arrival] = field(default_factory=list)
 
     def lost_mails(self, mailed: Mapping[str, int], put_aside: frozenset[str]) -> list[str]:

@@ -63,7 +63,8 @@ async def carry_out(
     await deployment.start(processes, logs, source, later=row.later, full_disk=row.full_disk)
     ledger = Ledger()
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    connector = aiohttp.TCPConnector(limit=0)
+    # Shorter than the service keeps it: who sends while it hangs up would go unanswered.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
         traffic = Traffic(
             http,
@@ -96,7 +97,10 @@ async def carry_out(
         duplicate_users=(await deployment.corner.fetch(DUPLICATES))[0][0],
         ended=ended,
         tracebacks=deployment.tracebacks(),
-        demanded=[said for demand in row.demands for said in await demand(deployment)],
+        demanded=[
+            *deployment.problems,
+            *[said for demand in row.demands for said in await demand(deployment)],
+        ],
     )
     return _judged(row, ledger, found, tuple(deployment.exits), healed)
 
