@@ -80,12 +80,15 @@ class Ledger:
         """Seconds of the slowest answer."""
         return max((each.seconds for each in self.seen if each.status), default=0.0)
 
-    def harmed(self, unharmed: frozenset[str]) -> list[Seen]:
-        """What failed of the steps that should not have noticed anything."""
+    def harmed(self, unharmed: frozenset[str], until: float) -> list[Seen]:
+        """What failed of the steps that should not have noticed anything.
+
+        Up to the healing: what a backlog does then is the recovery's.
+        """
         return [
             each
             for each in self.seen
-            if each.step in unharmed and each.status != AS_PROMISED[each.step]
+            if each.at < until and each.step in unharmed and each.status != AS_PROMISED[each.step]
         ]
 
     def recovery(self, healed: float) -> float:

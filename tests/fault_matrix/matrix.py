@@ -189,7 +189,7 @@ def _judged(
     unanswered, wrong = ledger.unanswered(), ledger.wrong(row.statuses)
     slowest, recovery = ledger.slowest(), ledger.recovery(healed)
     late = [exit for exit in exits if exit.code != 0 or exit.seconds > SIGTERM_SECONDS]
-    harmed = ledger.harmed(row.unharmed)
+    harmed = ledger.harmed(row.unharmed, until=healed)
     refused = sum(each.status == 503 for each in ledger.seen)
     mail_recovery, longest_wait = ledger.mail_recovery(healed), ledger.longest_wait()
     checks = {
