@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
+import confluent_kafka
 from msgspec import Struct, field
 
 from shared.events import Headers
@@ -74,9 +76,25 @@ class Message(Struct, frozen=True):
     headers: Headers
     assignment: Assignment = field(default_factory=Assignment)
 
+    @classmethod
+    def of(cls, record: confluent_kafka.Message, assignment: Assignment) -> Message:
+        return cls(
+            topic=record.topic() or "",
+            partition=record.partition() or 0,
+            offset=record.offset() or 0,
+            key=_bytes(record.key()),
+            value=_bytes(record.value()),
+            headers=cast("Headers", record.headers() or []),
+            assignment=assignment,
+        )
+
     def header(self, name: str) -> str | None:
         for key, value in self.headers:
             # Kafka lets a foreign producer send a header without a value.
             if key == name and value is not None:
                 return value.decode("utf-8", "replace")
         return None
+
+
+def _bytes(told: str | bytes | None) -> bytes | None:
+    return told.encode() if isinstance(told, str) else told

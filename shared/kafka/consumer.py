@@ -11,15 +11,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import cast
 
 import confluent_kafka
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from shared.events import Headers
 from shared.kafka.assignment import Assignment, Message
 from shared.kafka.connection import KafkaConnection
+from shared.kafka.lost_brokers import LOST, Doubt
 from shared.topics import Topic
 
 POLL_SECONDS = 0.05
@@ -50,8 +49,9 @@ class Consumer:
         handle: Callable[[Message], Awaitable[None]],
         most_undecided: int = 10_000,
     ) -> None:
+        self._connection = connection
         self._names = [connection.topic_name(topic) for topic in topics]
-        self._config = connection.client_config() | {
+        self._membership = {
             "group.id": connection.topic_prefix + group,
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
@@ -71,12 +71,13 @@ class Consumer:
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag_due = 0.0
+        self._doubt = Doubt(connection)
         self.lag = 0
 
     async def run(self) -> None:
         """Consume until `stop`; raises what `handle` raised, after the partitions were given up."""
         self._loop = asyncio.get_running_loop()
-        self._client = confluent_kafka.Consumer(self._config)
+        self._client = self._new_client()
         finished = self._loop.create_future()
 
         def own() -> None:
@@ -110,19 +111,39 @@ class Consumer:
     # -- on the owner thread ---------------------------------------------------------------------
 
     def _own_client(self) -> None:
-        client = self._client
-        client.subscribe(self._names, on_revoke=self._revoked, on_lost=self._lost)
-        held: set[str] = set()
         try:
             while not self._stopping.is_set():
-                held = self._hold_back(client, held)
-                self._take(client)
-                self._store(client)
-                self._measure_lag(client)
+                self._work(self._client)
         except BaseException as error:
             self._failure = self._failure or error
         finally:
-            client.close()  # revokes first: see _revoked
+            self._client.close()  # revokes first: see _revoked
+
+    def _work(self, client: confluent_kafka.Consumer) -> None:
+        """Until `stop`, or until the client has been replaced."""
+        client.subscribe(self._names, on_revoke=self._revoked, on_lost=self._lost)
+        held: set[str] = set()
+        while client is self._client and not self._stopping.is_set():
+            held = self._hold_back(client, held)
+            self._take(client)
+            self._store(client)
+            self._measure_lag(client)
+            if self._doubt.is_right_about(client):
+                self._replace(client)
+
+    def _replace(self, client: confluent_kafka.Consumer) -> None:
+        log.warning("kafka_consumer_replaced", reason=LOST)
+        self._client = self._new_client()
+        with self._lock:
+            for assignment in self._assignments.values():
+                self._loop.call_soon_threadsafe(assignment.leave)
+            # As after a lost session: what was not committed will be seen again.
+            self._assignments.clear()
+        # It may wait for a coordinator that it does not reach.
+        threading.Thread(target=client.close, name="kafka-farewell", daemon=True).start()
+
+    def _new_client(self) -> confluent_kafka.Consumer:
+        return confluent_kafka.Consumer(self._connection.client_config() | self._membership)
 
     def _take(self, client: confluent_kafka.Consumer) -> None:
         first = client.poll(POLL_SECONDS)
@@ -132,12 +153,13 @@ class Consumer:
         with self._lock:
             messages = [self._taken(record) for record in records if self._usable(record)]
         if messages:
+            self._doubt.put_off()
             self._loop.call_soon_threadsafe(self._start, messages)
 
     def _taken(self, record: confluent_kafka.Message) -> Message:
         key = (record.topic() or "", record.partition() or 0)
         assignment = self._assignments.setdefault(key, Assignment())
-        message = _message(record, assignment)
+        message = Message.of(record, assignment)
         assignment.took(message.offset)
         return message
 
@@ -192,6 +214,8 @@ class Consumer:
         )
 
     def _revoked(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
+        if client is not self._client:
+            return
         leaving = self._let_go(partitions)
         self._wait_for(leaving)
         with self._lock:
@@ -204,7 +228,9 @@ class Consumer:
             except KafkaException as error:
                 log.warning("commit_failed", reason=str(error))
 
-    def _lost(self, _client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
+    def _lost(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
+        if client is not self._client:
+            return
         # Another member owns them already: what we decided meanwhile, it will see again.
         with self._lock:
             for key in self._let_go(partitions):
@@ -250,19 +276,3 @@ class Consumer:
             return
         with self._lock:
             settle(message.offset)
-
-
-def _message(record: confluent_kafka.Message, assignment: Assignment) -> Message:
-    return Message(
-        topic=record.topic() or "",
-        partition=record.partition() or 0,
-        offset=record.offset() or 0,
-        key=_bytes(record.key()),
-        value=_bytes(record.value()),
-        headers=cast("Headers", record.headers() or []),
-        assignment=assignment,
-    )
-
-
-def _bytes(field: str | bytes | None) -> bytes | None:
-    return field.encode() if isinstance(field, str) else field

@@ -3,68 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from typing import Any
 
-import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException
+import structlog
 
 from shared.events import Headers
 from shared.kafka.connection import KafkaConnection, KafkaUnavailable
+from shared.kafka.lost_brokers import LOST
+from shared.kafka.producing_client import ProducingClient
 
-POLL_SECONDS = 0.1
 PURGE_SECONDS = 0.2
-# After these the brokers may hold the message although its acknowledgement was lost.
-UNCERTAIN = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT}  # noqa: SLF001
+LOOK_SECONDS = 1.0
+QUIET_SECONDS = 3.0
+# Brokers may have a reason to take nothing, so these double each time that it did not help.
+MOST_LOST, MOST_SILENT_SECONDS = 3, 30.0
+MOST_PATIENCE = 64
+SETTLE_SECONDS = 5.0
+ANSWER_SECONDS = 1.0
 
-Outcome = tuple["asyncio.Future[None]", KafkaError | None]
+log = structlog.get_logger()
 
 
 class Producer:
-    """An idempotent producer, driven by a thread between `start` and `close`.
+    """An idempotent producer that replaces its client when that will never work again.
 
     `timeout` is what one message may take in seconds; None lets it wait for the brokers for ever
-    and keeps the order of a partition across every outage.
+    and keeps the order of a partition across every outage. A client that is replaced refuses what
+    it holds.
     """
 
     def __init__(self, connection: KafkaConnection, *, timeout: float | None = 2.0) -> None:
+        self._connection = connection
         self._timeout = timeout
-        # Since the last success no broker could be connected to: what waits has not been sent.
-        self._cut_off = False
-        self._client = confluent_kafka.Producer(
-            connection.client_config()
-            | {
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 0,
-                "message.timeout.ms": 0 if timeout is None else int(timeout * 1000),
-                "error_cb": self._complained,
-            }
-        )
-        self._loop: asyncio.AbstractEventLoop
-        self._decided: list[Outcome] = []
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
+        self._client = self._new_client()
+        self._patience = 1
+        self._watching: asyncio.Task[None]
 
     def start(self) -> None:
         """Begin to deliver acknowledgements to the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._client.start()
+        self._watching = asyncio.create_task(self._watch())
 
     async def produce(
         self, topic: str, key: str | bytes | None, value: bytes | None, headers: Headers
     ) -> None:
         """Return once the brokers hold the message; raises KafkaUnavailable."""
-        acknowledged = self.enqueue(topic, key, value, headers)
+        client = self._client
+        acknowledged = client.enqueue(topic, key, value, headers)
         try:
             # librdkafka looks at its own message timeout about once a second only.
             async with asyncio.timeout(self._timeout):
                 await asyncio.shield(acknowledged)
         except TimeoutError:
-            if self._cut_off:
+            if client.cut_off and client is self._client:
                 # Taken back, or it would be sent when its sender has long given up.
-                self._client.purge(in_flight=False, blocking=False)
+                client.take_back()
                 await asyncio.wait([acknowledged], timeout=PURGE_SECONDS)
             if not acknowledged.done():
                 raise KafkaUnavailable("no acknowledgement in time", certain=False) from None
@@ -77,62 +69,64 @@ class Producer:
 
         Messages of one key are acknowledged in the order in which they were enqueued.
         """
-        acknowledged: asyncio.Future[None] = self._loop.create_future()
-
-        def delivered(error: KafkaError | None, _message: object) -> None:
-            with self._lock:
-                first = not self._decided
-                self._decided.append((acknowledged, error))
-            # One wake-up of the loop for all acknowledgements that arrive together.
-            if first:
-                self._loop.call_soon_threadsafe(self._settle)
-
-        sent: list[tuple[str, str | bytes | None]] = [*headers]
-        try:
-            self._client.produce(topic, value, key, on_delivery=delivered, headers=sent)
-        except (BufferError, KafkaException) as error:
-            acknowledged.set_exception(KafkaUnavailable(str(error), certain=True))
-        return acknowledged
+        return self._client.enqueue(topic, key, value, headers)
 
     async def ping(self, timeout: float = 1.0) -> None:
         """Ask the brokers for their metadata; raises KafkaUnavailable."""
-        try:
-            await asyncio.to_thread(self._client.list_topics, "", timeout)
-        except KafkaException as error:
-            raise KafkaUnavailable(str(error), certain=True) from None
-        self._cut_off = False
+        await self._client.ping(timeout)
 
     async def close(self, timeout: float = 5.0) -> int:
         """Flush for up to `timeout` seconds; returns how many messages were left undelivered."""
-        left = await asyncio.to_thread(self._client.flush, timeout)
-        self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
-        return left
+        self._watching.cancel()
+        return await self._client.close(timeout)
 
-    def _poll(self) -> None:
-        while not self._stopping.is_set():
-            self._client.poll(POLL_SECONDS)
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if reason := await self._objection(self._client):
+                self._replace(reason)
+                await asyncio.sleep(SETTLE_SECONDS)
 
-    def _complained(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self._cut_off = True
+    async def _objection(self, client: ProducingClient) -> str | None:
+        """Why the client has to go, where waiting would not help."""
+        if client.fatal:
+            return client.fatal
+        if client.silent_for < QUIET_SECONDS:
+            self._patience = 1 if client.heard else self._patience
+            return None
+        try:
+            await client.ping(ANSWER_SECONDS)
+        except KafkaUnavailable:
+            client.lost = 0
+            lost_all = await client.has_lost_its_brokers(self._connection)
+            return LOST if lost_all else None
+        return self._objection_to_silence(client)
 
-    def _settle(self) -> None:
-        with self._lock:
-            decided, self._decided = self._decided, []
-        for acknowledged, error in decided:
-            if acknowledged.done():
-                continue
-            if error is None:
-                self._cut_off = False
-                acknowledged.set_result(None)
-            else:
-                certain = self._cut_off or error.code() not in UNCERTAIN
-                acknowledged.set_exception(KafkaUnavailable(str(error), certain=certain))
-            # A caller that gave up waiting leaves nobody to look at the refusal.
-            acknowledged.add_done_callback(_look_at)
+    def _objection_to_silence(self, client: ProducingClient) -> str | None:
+        if (
+            client.lost >= MOST_LOST * self._patience
+            or client.silent_for > MOST_SILENT_SECONDS * self._patience
+        ):
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            return "the brokers answer and acknowledge nothing"
+        client.calm_down()
+        return None
 
+    def _replace(self, reason: str) -> None:
+        log.warning("kafka_producer_replaced", reason=reason)
+        retired, self._client = self._client, self._new_client()
+        self._client.start()
+        # Only now: whoever tries again at once must find the new one.
+        retired.retire()
 
-def _look_at(acknowledged: asyncio.Future[Any]) -> None:
-    if not acknowledged.cancelled():
-        acknowledged.exception()
+    def _new_client(self) -> ProducingClient:
+        timeout = self._timeout
+        return ProducingClient(
+            self._connection.client_config()
+            | {
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 0,
+                "message.timeout.ms": 0 if timeout is None else int(timeout * 1000),
+            }
+        )

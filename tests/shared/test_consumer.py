@@ -7,9 +7,18 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from shared.events import new_id
-from shared.kafka import Consumer, KafkaConnection, Message, Producer, create_topics
+from shared.kafka import (
+    Consumer,
+    KafkaConnection,
+    Message,
+    Producer,
+    create_topics,
+    lost_brokers,
+)
 from shared.kafka.consumer import BATCH
 from shared.topics import SEND_NOTICE, SEND_OTP, Topic
 
@@ -84,6 +93,25 @@ async def test_a_topic_that_is_stuck_does_not_hold_up_another(
         SEND_OTP.name: 60,
         SEND_NOTICE.name: 2000,
     }
+
+
+async def test_a_consumer_that_lost_all_brokers_begins_anew_once_they_are_there(
+    connection: KafkaConnection, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QUIET_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(lost_brokers, name, 0.4)
+    reader = Reader()
+    lost = replace(connection, brokers="127.0.0.1:1")
+    consumer = Consumer(lost, group="reader", topics=[SEND_OTP], handle=reader.handle)
+    consuming = asyncio.create_task(consumer.run())
+    await _produce(producer, connection, SEND_OTP, 5)
+    with capture_logs() as logs:
+        consumer._connection = consumer._doubt._connection = connection
+        await reader.has_taken(SEND_OTP, 5)
+    assert [line["event"] for line in logs] == ["kafka_consumer_replaced"]
+    reader.free[SEND_OTP.name].set()
+    consumer.stop()
+    await asyncio.wait_for(consuming, 20)
 
 
 async def _produce(
