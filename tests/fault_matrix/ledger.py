@@ -80,7 +80,7 @@ class Ledger:
         """Seconds of the slowest answer."""
         return max((each.seconds for each in self.seen if each.status), default=0.0)
 
-    def harmed(self, unharmed: frozenset[str], until: float) -> list[Seen]:
+    def harmed(self, unharmed: frozenset[str], until: float = float("inf")) -> list[Seen]:
         """What failed of the steps that should not have noticed anything.
 
         Up to the healing: what a backlog does then is the recovery's.
