@@ -39,10 +39,14 @@ class HashPool:
         """Whether a hash that could wait for another day should."""
         return self._held >= self.threads
 
-    async def run(self, work: Callable[[], T], *, yielding: bool = False) -> T:
-        """The result of `work`; raises Overloaded when it could not start within a second."""
+    def require_room(self, *, yielding: bool = False) -> None:
+        """Raise Overloaded where `run` would at once."""
         if self._held >= (self._most_yielding if yielding else self._most):
             raise Overloaded("hash queue")
+
+    async def run(self, work: Callable[[], T], *, yielding: bool = False) -> T:
+        """The result of `work`; raises Overloaded when it could not start within a second."""
+        self.require_room(yielding=yielding)
         loop = asyncio.get_running_loop()
         hashing = self._executor.submit(work)
         self._held += 1

@@ -23,6 +23,14 @@ class Passwords:
         self._dummy_key = dummy_key
         self._dummies = [(1.0, StoredHash.dummy(self._ours))]
 
+    def require_room(self, *, yielding: bool = False) -> None:
+        """Raise Overloaded where a hash would be refused at once; those of new passwords yield.
+
+        For those who would ask Redis and Postgres before: in a flood, what the refusals cost is
+        taken from the hashes.
+        """
+        self._pool.require_room(yielding=yielding)
+
     async def hash(self, password: str) -> str:
         """A PHC string; raises Overloaded."""
         made = await self._pool.run(partial(StoredHash.made, self._ours, password), yielding=True)

@@ -34,6 +34,7 @@ class Login:
     ) -> TokenPair:
         """A new session of the account; raises WrongCredentials, TooManyRequests, Unavailable."""
         self.tokens.require_ready()  # or a right password would be told by what cannot follow it
+        self.passwords.require_room()
         others = await self.attempts.admit(identifier.value, client)
         async with self.db.connection() as connection:
             found = await account_store.credentials(connection, identifier.kind, identifier.value)

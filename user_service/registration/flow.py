@@ -85,6 +85,7 @@ class Registration:
         and the attempt refuses every guess. Raises InvalidFields, TooManyRequests, UsernameTaken,
         Unavailable.
         """
+        self.passwords.require_room(yielding=True)
         # First of all: judging an address or a password costs more than refusing a network.
         await self.limits.spend("register", client)
         candidate = await self._judged(wish)
