@@ -99,7 +99,7 @@ async def test_a_consumer_that_lost_all_brokers_begins_anew_once_they_are_there(
     connection: KafkaConnection, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("QUIET_SECONDS", "ANSWER_SECONDS"):
-        monkeypatch.setattr(lost_brokers, name, 0.4)
+        monkeypatch.setattr(lost_brokers, name, 0.2)
     reader = Reader()
     lost = replace(connection, brokers="127.0.0.1:1")
     consumer = Consumer(lost, group="reader", topics=[SEND_OTP], handle=reader.handle)

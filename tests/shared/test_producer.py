@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOOK_SECONDS", "QUIET_SECONDS", "SETTLE_SECONDS"):
         monkeypatch.setattr(producer, name, 0.1)
     for module in (producer, lost_brokers):
-        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.5)
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
 
 
 def new_topic(connection: KafkaConnection) -> str:

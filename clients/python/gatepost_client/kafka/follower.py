@@ -27,10 +27,15 @@ ANSWER_SECONDS = 2.0
 AGAIN_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 FAREWELL_SECONDS = 3.0
+DEAF_SECONDS = 5.0
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
 OURS_TO_MEND = {KafkaError._AUTHENTICATION, KafkaError._SSL}  # noqa: SLF001
 
 log = logging.getLogger("gatepost_client")
+
+
+class Deaf(Exception):
+    """Nothing is heard of what the brokers say is there: a new client may hear it."""
 
 
 class Follower:
@@ -52,6 +57,7 @@ class Follower:
         self._watermarks = Watermarks(config, reader.topics, ASK_SECONDS)
         self._positions: dict[Partition, int] = {}
         self._known_at: float | None = None
+        self._deaf_since: float | None = None
         self._forget_at = 0.0
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -104,10 +110,12 @@ class Follower:
             }
         )
         self._positions = {}
+        self._deaf_since = None
         try:
             while not stopping.is_set():
                 for message in _messages(client):
                     self._take(message)
+                    self._deaf_since = None
                 self._compare(client)
                 self._tidy_up()
         finally:
@@ -144,9 +152,19 @@ class Follower:
             if ends.offsets.keys() - self._positions.keys():
                 self._begin(client, ends)
             if any(self._positions[at] < end for at, end in ends.offsets.items()):
+                self._listen()
                 return
             self._known_at = ends.asked_at
+            self._deaf_since = None
             waiting.popleft()
+
+    def _listen(self) -> None:
+        if not self._watermarks.answered_lately:
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = monotonic()
+        elif monotonic() - self._deaf_since > DEAF_SECONDS:
+            raise Deaf
 
     def _begin(self, client: confluent_kafka.Consumer, ends: Ends) -> None:
         """Read partitions that are new to us from where a living token's end could stand."""

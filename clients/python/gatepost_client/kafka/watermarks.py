@@ -14,6 +14,9 @@ from confluent_kafka import IsolationLevel, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 ANSWER_SECONDS = 1.0
+LATELY_SECONDS = 2.0
+# librdkafka may lose its brokers for good (its issue 5301), and only a new client finds them.
+MOST_FAILURES = 5
 # Asked and answered; more than these the reader could not use.
 MOST_WAITING = 20
 
@@ -41,10 +44,14 @@ class Watermarks:
 
     def __init__(self, config: Config, topics: Sequence[str], pause: float) -> None:
         self.waiting: deque[Ends] = deque(maxlen=MOST_WAITING)
-        self._failing = False
+        self._failures = 0
         self._config = config
         self._topics = list(topics)
         self._pause = pause
+
+    @property
+    def answered_lately(self) -> bool:
+        return bool(self.waiting) and monotonic() - self.waiting[-1].asked_at < LATELY_SECONDS
 
     def keep_asking(self, stopping: threading.Event) -> None:
         """Return when `stopping` is set."""
@@ -56,17 +63,19 @@ class Watermarks:
             # Whatever it is: without an answer nothing is known, and the next one may be better.
             except Exception as error:
                 self._failed(error)
+                if self._failures % MOST_FAILURES == 0:
+                    client = AdminClient(dict(self._config))
             stopping.wait(self._pause)
 
     def _answered(self) -> None:
-        if self._failing:
+        if self._failures:
             log.info("Kafka answers again")
-        self._failing = False
+        self._failures = 0
 
     def _failed(self, error: Exception) -> None:
-        if not self._failing:
+        if not self._failures:
             log.warning("Kafka does not answer: %s", error)
-        self._failing = True
+        self._failures += 1
 
     def _ask(self, client: Any) -> Ends:
         asked_at = monotonic()
