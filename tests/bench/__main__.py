@@ -20,6 +20,7 @@ from tests.bench import (
     overload,
     relay_rate,
     requests,
+    scale,
 )
 from tests.bench.bench import Bench
 from tests.corner import Corner
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "mail": mail.measure,
     "relay": relay_rate.measure,
     "clients": client_check.measure,
+    "scale": scale.measure,
 }
 
 

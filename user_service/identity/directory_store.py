@@ -48,7 +48,7 @@ class Place(NamedTuple):
 MEMBER = f"{COLUMNS}, status, role, password_hash IS NOT NULL AS has_password"
 # As many begin so that the newest page is rather found among the newest accounts.
 COMMON = 1000
-NEWEST = 10_000
+NEWEST = 20_000
 
 NARROWED = "($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR role = $2)"
 AGED = """

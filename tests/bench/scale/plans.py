@@ -25,14 +25,10 @@ INDEX_SCANS = {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
 
 
 class Walk(Struct, frozen=True):
-    """A node that reads all `rows` of `what`, a table or an index, as far as nobody stops it.
-
-    `condition` is what it looks for in them.
-    """
+    """All `rows` of `what`, a table or an index, as far as nobody stops it."""
 
     what: str
     rows: int
-    condition: str
 
     @property
     def shown(self) -> str:
@@ -45,7 +41,9 @@ async def sizes(connection: Connection) -> dict[str, int]:
 
 
 async def generic_plan(connection: Connection, statement: Statement) -> Node:
-    """The plan for whatever arguments; LOCK and its like have none."""
+    """The plan for whatever arguments; an empty one of what needs none, like LOCK."""
+    if statement.sql.startswith("LOCK"):
+        return {"Node Type": "None"}
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     await connection.execute(f"PREPARE asked AS {statement.sql}")
     nothing = ", ".join(["NULL"] * parameters(statement.sql))
@@ -61,6 +59,14 @@ async def plan_for(connection: Connection, statement: Statement, *arguments: obj
     """The plan for these arguments."""
     explain = f"EXPLAIN (FORMAT JSON) {statement.sql}"
     return plan_in(await connection.fetchval(explain, *arguments))
+
+
+async def rows_read(connection: Connection, statement: Statement, *arguments: object) -> int:
+    """Of the table or index of which it reads most, run with these arguments."""
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
+    plan = plan_in(await connection.fetchval(explain, *arguments))
+    scans = [node for node in nodes(plan) if "Relation Name" in node]
+    return max(int(_read(node) * node["Actual Loops"]) for node in scans)
 
 
 def parameters(sql: str) -> int:
@@ -83,10 +89,15 @@ def walks(plan: Node, sizes: Mapping[str, int]) -> Iterator[Walk]:
         else:
             continue
         if sizes.get(walked, 0) > FEW:
-            yield Walk(walked, sizes[walked], node.get("Filter", ""))
+            yield Walk(walked, sizes[walked])
 
 
 def nodes(plan: Node) -> Iterator[Node]:
     yield plan
     for part in plan.get("Plans", []):
         yield from nodes(part)
+
+
+def _read(node: Node) -> float:
+    rows: float = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return rows

@@ -34,7 +34,8 @@ def inventory() -> list[Statement]:
 
 def stores() -> list[ModuleType]:
     modules = pkgutil.walk_packages(user_service.__path__, "user_service.")
-    return [import_module(each.name) for each in modules if each.name.endswith("_store")]
+    names = (each.name for each in modules)
+    return [import_module(name) for name in names if name.endswith(("_store", ".migrate"))]
 
 
 def sent_by(store: ModuleType, source: str | None = None) -> Iterator[Statement]:

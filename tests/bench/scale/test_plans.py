@@ -9,7 +9,7 @@ from types import ModuleType
 import asyncpg
 import pytest
 
-from tests.bench.scale import plans, statements
+from tests.bench.scale import plans, sent, statements
 from tests.bench.scale.plans import Connection
 from tests.bench.scale.statements import Statement
 from tests.corner import Corner
@@ -96,3 +96,18 @@ async def test_a_batch_of_a_sweep_reads_no_more_than_it_removes(
         await plans.generic_plan(crowded, sweep),
     ):
         assert list(plans.walks(plan, rows)) == []
+
+
+LOG = """\
+2026-11-21 11:00:00.000 UTC [7] LOG:  execute __asyncpg_stmt_1__:\x20
+\t        SELECT id -- every one
+\t        FROM clients
+2026-11-21 11:00:00.001 UTC [7] DETAIL:  Parameters: $1 = 'a: b'
+2026-11-21 11:00:00.002 UTC [7] LOG:  statement: BEGIN;
+2026-11-21 11:00:00.003 UTC [7] LOG:  statement: LOCK TABLE signing_keys
+2026-11-21 11:00:00.004 UTC [8] LOG:  checkpoint starting: time
+"""
+
+
+def test_statements_are_read_from_a_log_whole_and_without_what_no_store_asks() -> None:
+    assert sent.statements_in(LOG) == {"SELECT id FROM clients", "LOCK TABLE signing_keys"}

@@ -1,0 +1,167 @@
+"""What people, services and administrators ask for, each time about somebody else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from secrets import token_hex
+
+from shared.codes import OtpKeys
+from tests.bench.scale import crowd
+from tests.bench.scale.town import Caller, Inhabitant
+from tests.corner import OTP_KEY
+from tests.load import Generator, wire
+from tests.people import PASSWORD
+
+CALLERS = 32
+ADMINISTRATORS = 4
+MORE_MATCH = "One page of as many times more matches: it is the newest of them that is asked for."
+KEYS = OtpKeys.parse((f"k1:{OTP_KEY}",))
+
+Ask = Callable[[Caller, Inhabitant], bytes]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`ask` writes one person's request; `of_clerk` is whether Clerk must know that person.
+
+    `at_once` is how many ask at a time when many do. `why` explains what costs more in a big
+    installation.
+    """
+
+    name: str
+    ask: Ask
+    of_clerk: bool = False
+    at_once: int = CALLERS
+    why: str = ""
+
+    def requests(self, caller: Caller, many: int) -> list[bytes]:
+        people = caller.town.people(many, of_clerk=self.of_clerk)
+        return [self.ask(caller, person) for person in itertools.islice(people, many)]
+
+
+def profile(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("GET", "/api/auth/profile", headers=caller.bearer(person))
+
+
+def sessions(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("GET", "/api/auth/sessions", headers=caller.bearer(person))
+
+
+def introspect(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("POST", "/introspect", form={"token": caller.token(person)}, headers=caller.basic)
+
+
+def login(_: Caller, person: Inhabitant) -> bytes:
+    return wire("POST", "/api/auth/login", json={"email": person.email, "password": PASSWORD})
+
+
+def refresh(caller: Caller, person: Inhabitant) -> bytes:
+    token = caller.refresh_token(person)
+    return wire("POST", "/api/auth/refresh", json={"refresh_token": token})
+
+
+def register(_: Caller, __: Inhabitant) -> bytes:
+    newcomer = {"name": "Ann New", "email": _unused(), "password": PASSWORD}
+    return wire("POST", "/api/auth/register", json=newcomer)
+
+
+def rename(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("PATCH", "/api/auth/profile", json={"name": "Ann"}, headers=caller.bearer(person))
+
+
+def logout(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("POST", "/api/auth/logout", headers=caller.bearer(person))
+
+
+def recover(_: Caller, person: Inhabitant) -> bytes:
+    return wire("POST", "/api/auth/password-recovery", json={"email": person.email})
+
+
+def delete(caller: Caller, person: Inhabitant) -> bytes:
+    password = {"password": PASSWORD}
+    return wire("DELETE", "/api/auth/profile", json=password, headers=caller.bearer(person))
+
+
+def by_address(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("GET", f"/api/admin/users?search={person.email}", headers=caller.admin)
+
+
+def by_beginning(caller: Caller, person: Inhabitant) -> bytes:
+    beginning, _, _ = person.email.partition("@")
+    return wire("GET", f"/api/admin/users?search={beginning}", headers=caller.admin)
+
+
+def common_name(caller: Caller, person: Inhabitant) -> bytes:
+    beginning = person.email.rstrip("@.abcdefghijklmnopqrstuvwxyz").rstrip("0123456789")
+    return wire("GET", f"/api/admin/users?search={beginning}", headers=caller.admin)
+
+
+def imported(caller: Caller, _: Inhabitant) -> bytes:
+    return wire("GET", f"/api/admin/users?search={crowd.IMPORTED}", headers=caller.admin)
+
+
+def by_clerk_id(caller: Caller, person: Inhabitant) -> bytes:
+    return wire("GET", f"/api/users/by-clerk-id/{person.clerk_id}", headers=caller.basic)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Of registrations made for it; their codes are derived, as the email service does."""
+
+    generator: Generator
+    name: str = "verify a code"
+    at_once: int = CALLERS
+    why: str = ""
+
+    def requests(self, caller: Caller, many: int) -> list[bytes]:
+        addresses = [_unused() for _ in range(many)]
+        asked = [
+            wire(
+                "POST", "/api/auth/register", json={"name": "Ann", "email": a, "password": PASSWORD}
+            )
+            for a in addresses
+        ]
+        answers = self.generator.all(caller.service.url, asked, connections=16)
+        ids = [json.loads(answer.body)["data"]["registration_id"] for answer in answers]
+        return [self._verify(id, a) for id, a in zip(ids, addresses, strict=True)]
+
+    def _verify(self, id: str, address: str) -> bytes:
+        code = KEYS.code("k1", "register", id, 1, address)
+        body = {"email": address, "otp": code, "registration_id": id}
+        return wire("POST", "/api/auth/verify-otp", json=body)
+
+
+def operations(generator: Generator) -> Iterator[Operation | Verification]:
+    yield Operation("read a profile", profile)
+    yield Operation("list one's sessions", sessions)
+    yield Operation("introspect a token", introspect)
+    yield Operation("refresh", refresh)
+    yield Operation("log in (cheapest Argon2)", login)
+    yield Operation("register (cheapest Argon2)", register)
+    yield Verification(generator)
+    for name, ask, why in (
+        ("admin: search by address", by_address, ""),
+        ("admin: search by what stands before the @", by_beginning, ""),
+        ("admin: search a common name", common_name, MORE_MATCH),
+        ("admin: search what only the oldest 1 % have", imported, MORE_MATCH),
+    ):
+        yield Operation(name, ask, at_once=ADMINISTRATORS, why=why)
+    yield Operation("user by Clerk's id", by_clerk_id, of_clerk=True)
+
+
+def changes(generator: Generator) -> Iterator[Operation | Verification]:
+    """What writes anything; the last two can be done once by everybody."""
+    yield Operation("refresh", refresh)
+    yield Operation("log in from an unknown device", login)
+    yield Verification(generator)
+    yield Operation("change the name", rename)
+    yield Operation("ask for a recovery code", recover)
+    yield Operation("log out", logout)
+    yield Operation("delete the account", delete)
+
+
+def _unused() -> str:
+    return f"new-{token_hex(8)}@mail.example"
