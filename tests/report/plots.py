@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pygal
 from pygal.style import CleanStyle
@@ -27,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """`x` and `y` name the axes with their units; `logarithmic` is about y, which must not be 0."""
+    """`x` and `y` name the axes with their units; `logarithmic` is about y and leaves out zeros."""
 
     title: str
     x: str
@@ -47,9 +49,29 @@ class Plot:
             height=400,
             dots_size=2.5,
             legend_at_bottom=True,
-            logarithmic=self.logarithmic,
-            show_minor_y_labels=False,
+            show_minor_y_labels=self.logarithmic,
+            **(self._decades() if self.logarithmic else {}),
         )
+        # Drawn by their exponents: pygal's own logarithms are about both axes at once.
         for line in self.lines:
-            chart.add(line.label, list(line.points))
+            chart.add(line.label, _exponents(line.points) if self.logarithmic else line.points)
         chart.render_to_file(str(path))
+
+    def _decades(self) -> dict[str, Any]:
+        """1, 2, 5, 10, 20 … from below the lowest point to above the highest."""
+        heights = [y for line in self.lines for _, y in line.points if y] or [1.0]
+        least, most = min(heights), max(heights)
+        decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+        ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+        below = max(tick for tick in ticks if tick <= least)
+        above = min(tick for tick in ticks if tick >= most)
+        shown = [tick for tick in ticks if below <= tick <= above]
+        return {
+            "y_labels": [{"value": math.log10(tick), "label": f"{tick:g}"} for tick in shown],
+            "range": (math.log10(below), math.log10(above)),
+            "value_formatter": lambda value: f"{10**value:.3g}",
+        }
+
+
+def _exponents(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(x, math.log10(y)) for x, y in points if y]

@@ -22,7 +22,8 @@ def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_p
     section = report.section("Speed")
     section.figure(Figure("fast enough", 12, "ms", Target(at_most=20)))
     section.figure(Figure("too slow", 40, "ms", Target(at_most=20), why="it waits for the disk"))
-    section.plot(Plot("Speed by load", "load, 1/s", "ms", [Line("p50", [(1, 2), (3, 4)])]))
+    lines = [Line("p50", [(1, 2), (3, 4)]), Line("p99", [(1, 0), (3, 400)])]
+    section.plot(Plot("Speed by load", "load, 1/s", "ms", lines, logarithmic=True))
 
     page = report.write(tmp_path).read_text()
 
