@@ -57,7 +57,7 @@ def measure(bench: Bench) -> None:
     with bench.service(bench.corner, **REAL_COST) as service:
         floods = Floods(bench, service)
         pid = service.process.pid
-        idle = sum(resident_mib(pid))
+        idle = resident_mib(pid)
         floods.closed(1, 0.5)
         alone = floods.closed(1, seconds / 4)
         saturated = floods.closed(SATURATING, seconds / 2)

@@ -24,10 +24,9 @@ def cpu_seconds(pid: int) -> float:
     return sum(_ticks(member) for member in tree(pid)) * TICK
 
 
-def resident_mib(pid: int) -> list[float]:
-    """Resident memory of each process of the tree."""
-    pages = [int(Path(f"/proc/{member}/statm").read_text().split()[1]) for member in tree(pid)]
-    return [page * os.sysconf("SC_PAGE_SIZE") / 2**20 for page in pages]
+def resident_mib(pid: int) -> float:
+    """Resident memory of the tree's processes together."""
+    return sum(_status(member, "VmRSS") for member in tree(pid)) / 1024
 
 
 def peak_mib(pid: int) -> float:

@@ -23,7 +23,7 @@ def measure(bench: Bench) -> None:
         "that the service's own work is seen. Nobody is limited."
     )
     with Yardstick.started(bench) as yardstick, bench.service() as service:
-        idle = sum(resident_mib(service.process.pid))
+        idle = resident_mib(service.process.pid)
         operations = Asking(bench.generator, bench.corner, service).operations()
         measuring = Measuring(bench, service, yardstick)
         measured = [measuring.measured(operation) for operation in operations]
@@ -99,7 +99,7 @@ def _tell_memory(section: Section, service: ServiceProcess, idle: float) -> None
     section.table(
         "Resident memory of the service, supervisor and one worker, MiB",
         ("at the start", "after all that", "at its peak"),
-        [(f"{idle:.0f}", f"{sum(resident_mib(pid)):.0f}", f"{peak_mib(pid):.0f}")],
+        [(f"{idle:.0f}", f"{resident_mib(pid):.0f}", f"{peak_mib(pid):.0f}")],
     )
 
 

@@ -35,7 +35,7 @@ def tell(bench: Bench, section: Section) -> None:
                 Figure(f"{operation.name}s ÷ raw hashes of a thread", ratio, "×", target)
             )
     with bench.service(bench.corner, **REAL_COST) as service:
-        idle = sum(resident_mib(service.process.pid))
+        idle = resident_mib(service.process.pid)
         for operation in _operations(bench):
             ratio, why = _ratio(bench, service, operation)
             name = f"{operation.name}s ÷ raw hashes, all on one core"
