@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+from confluent_kafka import KafkaException
 
 from shared.events import Headers
 from shared.kafka.connection import KafkaConnection, KafkaUnavailable
@@ -83,9 +84,16 @@ class Producer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if reason := await self._objection(self._client):
-                self._replace(reason)
-                await asyncio.sleep(SETTLE_SECONDS)
+            try:
+                await self._look()
+            except KafkaException as error:
+                # For want of threads, say, no client can be made now; a watch must outlive that.
+                log.warning("kafka_producer_not_replaced", reason=str(error))
+
+    async def _look(self) -> None:
+        if reason := await self._objection(self._client):
+            self._replace(reason)
+            await asyncio.sleep(SETTLE_SECONDS)
 
     async def _objection(self, client: ProducingClient) -> str | None:
         """Why the client has to go, where waiting would not help."""
@@ -113,9 +121,9 @@ class Producer:
         return None
 
     def _replace(self, reason: str) -> None:
-        log.warning("kafka_producer_replaced", reason=reason)
         retired, self._client = self._client, self._new_client()
         self._client.start()
+        log.warning("kafka_producer_replaced", reason=reason)
         # Only now: whoever tries again at once must find the new one.
         retired.retire()
 

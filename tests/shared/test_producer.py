@@ -20,6 +20,7 @@ from tests.librdkafka import make_fatal
 pytestmark = pytest.mark.anyio
 
 NOBODY = "127.0.0.1:1"
+REPLACED, NOT_REPLACED = "kafka_producer_replaced", "kafka_producer_not_replaced"
 
 
 @pytest.fixture
@@ -53,9 +54,12 @@ def new_topic(connection: KafkaConnection) -> str:
     return name
 
 
-async def replaced(logs: list[MutableMapping[str, Any]], reason: str) -> None:
+async def logged(logs: list[MutableMapping[str, Any]], event: str, reason: str) -> None:
+    def told(line: MutableMapping[str, Any]) -> bool:
+        return line["event"] == event and reason in line["reason"]
+
     async with asyncio.timeout(10):
-        while not any(reason in line.get("reason", "") for line in logs):  # noqa: ASYNC110
+        while not any(map(told, logs)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -68,23 +72,25 @@ async def test_a_producer_in_a_fatal_state_produces_again(
         make_fatal(held)
         with pytest.raises(KafkaUnavailable):
             await held.produce(topic, None, b"refused", [])
-        await replaced(logs, "provoked")
+        await logged(logs, REPLACED, "provoked")
         await held.produce(topic, None, b"after", [])
-    assert [line["event"] for line in logs] == ["kafka_producer_replaced"]
+    assert [line["event"] for line in logs] == [REPLACED]
 
 
-async def test_a_client_that_lost_all_brokers_is_replaced_as_soon_as_a_new_one_reaches_them(
+async def test_a_client_that_lost_all_brokers_is_replaced_once_a_new_one_reaches_them(
     connection: KafkaConnection,
 ) -> None:
     topic = new_topic(connection)
     lost = Producer(replace(connection, brokers=NOBODY))
     lost.start()
     with capture_logs() as logs:
+        # Then no client can be made at all, which the watch must outlive.
+        lost._connection = replace(connection, protocol="SSL", ca_file="/nowhere")
         with pytest.raises(KafkaUnavailable):
             await lost.ping(0.1)
-        assert logs == []
+        await logged(logs, NOT_REPLACED, "ssl.ca.location")
         lost._connection = connection
-        await replaced(logs, "answer a new client")
+        await logged(logs, REPLACED, "answer a new client")
     await lost.produce(topic, None, b"after", [])
     await lost.close()
 
@@ -96,7 +102,7 @@ async def test_what_brokers_never_acknowledge_is_refused_as_uncertain(
     with capture_logs() as logs:
         with pytest.raises(KafkaUnavailable) as refusal:
             await held.produce("a-topic-that-is-missing", None, b"waits", [])
-        await replaced(logs, "acknowledge nothing")
+        await logged(logs, REPLACED, "acknowledge nothing")
     assert (str(refusal.value), refusal.value.certain) == ("the client was replaced", False)
     # It may be the brokers' fault: the next client gets more time, until one has succeeded.
     assert held._patience == 2
@@ -111,6 +117,6 @@ async def test_a_client_whose_messages_all_time_out_is_replaced_though_none_of_t
     missing = [hasty.produce("a-topic-that-is-missing", None, b"", []) for _ in range(3)]
     with capture_logs() as logs:
         outcomes = await asyncio.gather(*missing, return_exceptions=True)
-        await replaced(logs, "acknowledge nothing")
+        await logged(logs, REPLACED, "acknowledge nothing")
     assert [type(outcome) for outcome in outcomes] == [KafkaUnavailable] * 3
     await hasty.close(0)

@@ -56,7 +56,7 @@ async def test_events_in_hand_when_the_client_dies_come_again_in_their_order(
     corner: Corner, waiting: Producer
 ) -> None:
     async with asyncio.timeout(20):
-        for first in range(0, 500, 100):
+        for first in range(0, 300, 100):
             await corner.fetch(BATCH, TOPIC, first, KEYS)
             while not waiting._client._waiting:  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -65,7 +65,7 @@ async def test_events_in_hand_when_the_client_dies_come_again_in_their_order(
                 await asyncio.sleep(0.05)
     seen = told(corner)
     for key in KEYS:
-        assert list(dict.fromkeys(seen[key])) == list(range(500))
+        assert list(dict.fromkeys(seen[key])) == list(range(300))
 
 
 def told(corner: Corner) -> dict[str, list[int]]:
