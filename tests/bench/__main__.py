@@ -18,7 +18,7 @@ from tests.bench import (
     interference,
     mail,
     overload,
-    relay_rate,
+    relay,
     requests,
     scale,
 )
@@ -34,7 +34,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "interference": interference.measure,
     "overload": overload.measure,
     "mail": mail.measure,
-    "relay": relay_rate.measure,
+    "relay": relay.measure,
     "clients": client_check.measure,
     "scale": scale.measure,
 }
