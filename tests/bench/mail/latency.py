@@ -39,11 +39,15 @@ rates are repeated that way, to be compared. That a mail takes a second at most 
 
 @dataclass(frozen=True)
 class Way:
-    """`mails` holds when each mail was accepted, counted from when it was asked for."""
+    """`mails` holds when each mail was accepted, counted from when it was asked for.
+
+    `lost` were never accepted.
+    """
 
     rate: int
     name: str
     mails: Run
+    lost: int
     answered: str
     service: float
     worker: float
@@ -96,6 +100,7 @@ def _judge(section: Section, ways: list[Way], hash_ms: float) -> None:
     for way in ways:
         name = f"p99 at {way.rate:,}/s, {way.name}"
         section.figure(Figure(name, way.mails.percentile(99), "ms", Target(at_most=1000)))
+    section.figure(Figure("lost", sum(way.lost for way in ways), "mails", Target(at_most=0)))
 
 
 def _registered(
@@ -120,7 +125,8 @@ def _registered(
     worker, by_service = ((a - b) / run.seconds for a, b in zip(after, before, strict=True))
     refused = f", {len(run.refused.answers)} refused" if run.refused.answers else ""
     answered = f"{run.percentile(50):.1f} ms{refused}"
-    return Way(rate, name, mails, answered, by_service, worker)
+    lost = len(asked) - len(mails.answers)
+    return Way(rate, name, mails, lost, answered, by_service, worker)
 
 
 def _ordered(bench: Bench, corner: Corner, office: Office, rate: int, count: int) -> Way:
@@ -130,13 +136,18 @@ def _ordered(bench: Bench, corner: Corner, office: Office, rate: int, count: int
     run = Run(time.perf_counter() - began, (), began)
     mails = _mails(office, run, list(due.items()))
     worker = cpu_seconds(office.pid) - before
-    return Way(rate, STRAIGHT, mails, "", 0.0, worker / run.seconds)
+    lost = count - len(mails.answers)
+    return Way(rate, STRAIGHT, mails, lost, "", 0.0, worker / run.seconds)
 
 
 def _mails(office: Office, run: Run, asked: list[tuple[str, float]]) -> Run:
     """Of addresses, each with when it asked: how long each one's mail took."""
     accepted = office.accepted([address for address, _ in asked])
-    took = [Answer(due - run.epoch, accepted[address] - due, 202) for address, due in asked]
+    took = [
+        Answer(due - run.epoch, accepted[address] - due, 202)
+        for address, due in asked
+        if address in accepted
+    ]
     return replace(run, answers=took)
 
 

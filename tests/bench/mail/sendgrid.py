@@ -75,7 +75,7 @@ class SendGrid:
             process.join()
 
     def count(self) -> int:
-        """How many mails were accepted so far."""
+        """How many mails were accepted so far, each once."""
         return int(self._ask(COUNT))
 
     def accepted(self) -> list[Accepted]:
@@ -103,11 +103,11 @@ async def _stand_in(line: Connection, latency: float) -> None:
     ledger = Ledger()
     async with MailStandIn(key=KEY, latency=latency, mailbox=ledger) as stand_in:
         line.send(stand_in.url)
-        await asyncio.to_thread(_tell, line, ledger.accepted)
+        await asyncio.to_thread(_tell, line, ledger)
 
 
-def _tell(line: Connection, accepted: list[Accepted]) -> None:
+def _tell(line: Connection, ledger: Ledger) -> None:
     # Who asks is gone when the line ends.
     with suppress(EOFError):
         while wanted := line.recv():
-            line.send(len(accepted) if wanted == COUNT else accepted)
+            line.send(ledger.distinct_event_ids if wanted == COUNT else ledger.accepted)
