@@ -23,6 +23,8 @@ from shared.topics import Topic
 
 POLL_SECONDS = 0.05
 BATCH = 500
+# In bytes, of all topics. librdkafka's own 64 MiB are what a worker would grow by in a backlog.
+FETCHED_AHEAD = 2 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 LAG_SECONDS = 1.0
 
@@ -62,6 +64,7 @@ class Consumer:
             # So long a group waits for a member that was killed while it joined. We poll all the
             # time, but for the drain of a partition that leaves.
             "max.poll.interval.ms": 20_000,
+            "queued.max.messages.kbytes": FETCHED_AHEAD // 1024,
         }
         self._handle = handle
         self._most_undecided = most_undecided

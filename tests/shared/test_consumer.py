@@ -19,7 +19,7 @@ from shared.kafka import (
     create_topics,
     lost_brokers,
 )
-from shared.kafka.consumer import BATCH
+from shared.kafka.consumer import BATCH, FETCHED_AHEAD
 from shared.topics import SEND_NOTICE, SEND_OTP, Topic
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,8 @@ async def test_a_topic_that_is_stuck_does_not_hold_up_another(
         most_undecided=MOST,
     )
     consuming = asyncio.create_task(consumer.run())
-    await _produce(producer, connection, SEND_NOTICE, 2000)
+    # More than is fetched ahead: what is held back must not fill the room of the other.
+    await _produce(producer, connection, SEND_NOTICE, 2000, size=FETCHED_AHEAD // 1000)
     await reader.has_taken(SEND_NOTICE, MOST)
 
     for batch in range(3):
@@ -115,9 +116,8 @@ async def test_a_consumer_that_lost_all_brokers_begins_anew_once_they_are_there(
 
 
 async def _produce(
-    producer: Producer, connection: KafkaConnection, topic: Topic, many: int
+    producer: Producer, connection: KafkaConnection, topic: Topic, many: int, size: int = 36
 ) -> None:
     name = connection.topic_name(topic)
-    await asyncio.gather(
-        *(producer.produce(name, None, new_id().encode(), []) for _ in range(many))
-    )
+    values = [new_id().encode().ljust(size) for _ in range(many)]
+    await asyncio.gather(*(producer.produce(name, None, value, []) for value in values))
