@@ -74,8 +74,8 @@ class Measuring:
         """Seconds for an answer, and for a bare one: turn by turn, for the machine changes."""
         own, bare = [], []
         for _ in range(CPU_TURNS):
-            bare.append(self.yardstick.cost(CPU_CONNECTIONS, seconds=0.4).cpu)
-            own.append(self._closed(operation, int(rate * 0.6), CPU_CONNECTIONS).cpu)
+            bare.append(self.yardstick.cost(CPU_CONNECTIONS, seconds=0.3).cpu)
+            own.append(self._closed(operation, int(rate * 0.4), CPU_CONNECTIONS).cpu)
         return sum(own) / CPU_TURNS, sum(bare) / CPU_TURNS
 
     def _closed(self, operation: Operation, most: int, connections: int) -> Cost:
