@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 from confluent_kafka import KafkaException
@@ -37,6 +38,8 @@ class Producer:
         self._timeout = timeout
         self._client = self._new_client()
         self._patience = 1
+        # Since when the brokers answer all the same, and what was lost before that.
+        self._answering: tuple[float, int] | None = None
         self._watching: asyncio.Task[None]
 
     def start(self) -> None:
@@ -101,20 +104,21 @@ class Producer:
             return client.fatal
         if client.silent_for < QUIET_SECONDS:
             self._patience = 1 if client.heard else self._patience
+            self._answering = self._answering if client.lost else None
             return None
         try:
             await client.ping(ANSWER_SECONDS)
         except KafkaUnavailable:
-            client.lost = 0
+            self._answering = None
             lost_all = await client.has_lost_its_brokers(self._connection)
             return LOST if lost_all else None
         return self._objection_to_silence(client)
 
     def _objection_to_silence(self, client: ProducingClient) -> str | None:
-        if (
-            client.lost >= MOST_LOST * self._patience
-            or client.silent_for > MOST_SILENT_SECONDS * self._patience
-        ):
+        now = time.monotonic()
+        since, lost_before = self._answering = self._answering or (now, client.lost)
+        stuck = min(client.silent_for, now - since) > MOST_SILENT_SECONDS * self._patience
+        if stuck or client.lost - lost_before >= MOST_LOST * self._patience:
             self._patience = min(2 * self._patience, MOST_PATIENCE)
             return "the brokers answer and acknowledge nothing"
         client.calm_down()
@@ -123,6 +127,7 @@ class Producer:
     def _replace(self, reason: str) -> None:
         retired, self._client = self._client, self._new_client()
         self._client.start()
+        self._answering = None
         log.warning("kafka_producer_replaced", reason=reason)
         # Only now: whoever tries again at once must find the new one.
         retired.retire()
