@@ -7,6 +7,7 @@
         proxy.reset()       # connections are reset once; new ones are let through
         proxy.delay(0.5)    # everything arrives half a second late
         proxy.throttle(1e4) # a connection carries 10 kB a second
+        proxy.connections   # how many clients are connected
         proxy.round_trips   # how many times somebody asked and waited, so far
         proxy.let_pass()    # as before; what a black hole has swallowed arrives after all
 
@@ -23,6 +24,7 @@ import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dev_stack.ports import free_port
 
@@ -31,6 +33,13 @@ CHUNK = 64 * 1024
 UNBOUNDED = float("inf")
 # On close: no lingering, so that the other side is told by a reset and not by an orderly end.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Piece(NamedTuple):
+    """What was read at once; `due` by the loop's clock. An empty one is the end."""
+
+    content: bytes
+    due: float
 
 
 @dataclass
@@ -70,6 +79,11 @@ class Proxy:
             proxy._loop.call_soon_threadsafe(proxy._loop.stop)
             proxy._thread.join()
             proxy._loop.close()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected through it."""
+        return len(self._writers) // 2
 
     def let_pass(self) -> None:
         self._run(self._set(seconds=0.0, flowing=True))
@@ -153,12 +167,30 @@ class Proxy:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, wire: Wire, *, asks: bool
     ) -> None:
-        while piece := await source.read(CHUNK):
-            self.round_trips += asks and not wire.asked
-            wire.asked = asks
-            await asyncio.sleep(self._seconds + len(piece) / self._bytes_per_second)
+        # Read on while earlier pieces are under way: a long wire is late, not narrow.
+        under_way: asyncio.Queue[Piece] = asyncio.Queue()
+        await asyncio.gather(
+            self._depart(source, under_way, wire, asks=asks), self._arrive(under_way, sink)
+        )
+
+    async def _depart(
+        self, source: asyncio.StreamReader, to: asyncio.Queue[Piece], wire: Wire, *, asks: bool
+    ) -> None:
+        try:
+            while content := await source.read(CHUNK):
+                self.round_trips += asks and not wire.asked
+                wire.asked = asks
+                await asyncio.sleep(len(content) / self._bytes_per_second)
+                to.put_nowait(Piece(content, self._loop.time() + self._seconds))
+        finally:
+            to.put_nowait(Piece(b"", self._loop.time() + self._seconds))
+
+    async def _arrive(self, under_way: asyncio.Queue[Piece], sink: asyncio.StreamWriter) -> None:
+        while (piece := await under_way.get()).content:
+            if self._seconds:
+                await asyncio.sleep(max(0.0, piece.due - self._loop.time()))
             await self._open.wait()
-            sink.write(piece)
+            sink.write(piece.content)
             await sink.drain()
         if sink.can_write_eof():
             sink.write_eof()
