@@ -70,8 +70,9 @@ class Deployment:
     """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …
 
     So is the `traffic`. `deaths` are the killed email workers, and `mails_at_risk` what else may
-    have been doubled; `strikes` are what was done when, by the monotonic clock. A step may append
-    to `problems` what makes the row red, and note figures that a demand will need.
+    have been doubled; `strikes` are what was done when, by the monotonic clock, and `struck` and
+    `healed` when the fault began and ended. A step may append to `problems` what makes the row
+    red, and note figures that a demand will need.
     """
 
     postgres: Part
@@ -91,6 +92,8 @@ class Deployment:
     strikes: list[Strike] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     noted: dict[str, int] = field(default_factory=dict)
+    struck: float = 0.0
+    healed: float = 0.0
     _traffic: Traffic | None = None
 
     @classmethod
@@ -168,6 +171,19 @@ class Deployment:
     @traffic.setter
     def traffic(self, traffic: Traffic) -> None:
         self._traffic = traffic
+
+    def part(self, name: str) -> Part:
+        """Of postgres, redis and kafka."""
+        return {"postgres": self.postgres, "redis": self.redis, "kafka": self.kafka}[name]
+
+    def wire(self, name: str) -> Proxy:
+        """The one before postgres, redis, kafka or sendgrid."""
+        return {
+            "postgres": self.postgres_wire,
+            "redis": self.redis_wire,
+            "kafka": self.kafka_wire,
+            "sendgrid": self.sendgrid_wire,
+        }[name]
 
     async def begin(self, name: str) -> None:
         """Start a process, for the first time or again, on the same port; raises PartFailed."""

@@ -76,6 +76,19 @@ class Ledger:
     def unanswered(self) -> list[Seen]:
         return [each for each in self.seen if each.status == 0]
 
+    def during(self, began: float, ended: float) -> list[Seen]:
+        """What was asked in this time."""
+        return [each for each in self.seen if began <= each.at < ended]
+
+    def failed_apart_from(self, began: float, ended: float) -> list[Seen]:
+        """What failed before this time, or was asked after it and never answered."""
+        return [
+            each
+            for each in self.seen
+            if (each.at + each.seconds < began and each.status != AS_PROMISED[each.step])
+            or (each.at > ended and each.status == 0)
+        ]
+
     def slowest(self) -> float:
         """Seconds of the slowest answer."""
         return max((each.seconds for each in self.seen if each.status), default=0.0)

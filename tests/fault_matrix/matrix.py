@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import confluent_kafka
-import msgspec
 
 from dev_stack.mail_stand_in import Mailbox, MailView
 from dev_stack.part import REPOSITORY
-from shared.kafka.reading import records_so_far
-from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Exit
+from tests.fault_matrix import records
+from tests.fault_matrix.deployment import IN_FLIGHT, Deployment
 from tests.fault_matrix.ledger import Ledger
+from tests.fault_matrix.records import Records
 from tests.fault_matrix.row import Row, Verdict
-from tests.fault_matrix.traffic import ANSWER_SECONDS, Traffic
+from tests.fault_matrix.traffic import Traffic
 from tests.report import Size
+from user_service.outbox.relay import BATCH
 
 # What is promised, and what a busy machine may add to it.
 SLOWEST_SECONDS = 3.0 + 0.5
@@ -62,7 +62,7 @@ async def carry_out(
     }
     await deployment.start(processes, logs, source, later=row.later, full_disk=row.full_disk)
     ledger = Ledger()
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=row.answer_within)
     # Shorter than the service keeps it: who sends while it hangs up would go unanswered.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
@@ -72,15 +72,18 @@ async def carry_out(
             deployment.sendgrid,
             ledger,
             pace.patience,
+            rate=row.rate,
             resend_after=row.resend_after,
+            thinking=row.thinking,
         )
         deployment.traffic = traffic
         load = asyncio.create_task(traffic.flow())
         await asyncio.sleep(pace.before)
+        deployment.struck = time.monotonic()
         await row.strike(deployment)
         await asyncio.sleep(pace.during if row.lasts is None else row.lasts)
         await row.heal(deployment)
-        healed = time.monotonic()
+        deployment.healed = time.monotonic()
         await asyncio.sleep(pace.after)
         traffic.ebb()
         await load
@@ -88,21 +91,25 @@ async def carry_out(
         locked_out = await traffic.all_log_in(LOG_IN_AT_THE_END)
     await _drained(deployment)
     ended = [name for name, each in deployment.processes.items() if not each.running]
+    demanded = [said for demand in row.demands_before for said in await demand(deployment)]
     await deployment.terminate()
+    events = await records.told(deployment, "user_registered", "user_logged_in")
     found = Found(
-        missing=await _missing(deployment, ledger) | {"locked out at the end": locked_out},
+        missing=await _missing(deployment, ledger, events) | {"locked out at the end": locked_out},
         doubled=mailbox.doubled,
         doubled_at_most=_doubled_at_most(row, deployment),
         differing=_differing(mailbox),
+        doubled_events=records.came_again(events, set(ledger.created.values())),
         duplicate_users=(await deployment.corner.fetch(DUPLICATES))[0][0],
         ended=ended,
         tracebacks=deployment.tracebacks(),
         demanded=[
             *deployment.problems,
+            *demanded,
             *[said for demand in row.demands for said in await demand(deployment)],
         ],
     )
-    return _judged(row, ledger, found, tuple(deployment.exits), healed)
+    return _judged(row, deployment, found)
 
 
 def _doubled_at_most(row: Row, deployment: Deployment) -> int:
@@ -127,7 +134,9 @@ async def _drained(deployment: Deployment) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _missing(deployment: Deployment, ledger: Ledger) -> dict[str, list[str]]:
+async def _missing(
+    deployment: Deployment, ledger: Ledger, events: list[Records]
+) -> dict[str, list[str]]:
     """What is missing, by what it is called."""
     mailbox, corner = deployment.sendgrid.mailbox, deployment.corner
     mailed = {address: mailbox.count(address) for address in ledger.acknowledged}
@@ -136,37 +145,12 @@ async def _missing(deployment: Deployment, ledger: Ledger) -> dict[str, list[str
         "SELECT email, id FROM accounts WHERE email = ANY($1::text[])", addresses
     )
     accounts = {row["email"]: str(row["id"]) for row in rows}
-    told = await asyncio.to_thread(_told, deployment, "user_registered", "user_logged_in")
+    told = [Counter(id for id, _ in each) for each in events]
     return {
-        "mails lost": ledger.lost_mails(mailed, await _put_aside(deployment)),
+        "mails lost": ledger.lost_mails(mailed, await records.put_aside(deployment)),
         "accounts lost": ledger.lost_accounts(accounts),
         "events lost": ledger.lost_events(*told),
     }
-
-
-async def _put_aside(deployment: Deployment) -> frozenset[str]:
-    """The registration ids of which a dead letter is there."""
-    contents = [letter.content() for letter in await deployment.dead_letters()]
-    return frozenset(
-        str(content.get("challenge_id")) for content in contents if isinstance(content, dict)
-    )
-
-
-def _told(deployment: Deployment, *topics: str) -> list[Counter[str]]:
-    """How many different events each topic has about each user."""
-    prefix = deployment.corner.topic_prefix
-    client = confluent_kafka.Consumer(
-        {"bootstrap.servers": deployment.kafka.url, "group.id": "ledger"}
-    )
-    try:
-        counts: dict[str, set[tuple[str, str]]] = {topic: set() for topic in topics}
-        for record in records_so_far(client, {prefix + topic for topic in topics}):
-            id = msgspec.json.decode(record.value() or b"{}").get("user_id", "")
-            event_id = str(dict(record.headers() or [])["ce_id"])
-            counts[(record.topic() or "").removeprefix(prefix)].add((id, event_id))
-    finally:
-        client.close()
-    return [Counter(id for id, _ in counts[topic]) for topic in topics]
 
 
 @dataclass(frozen=True)
@@ -177,19 +161,22 @@ class Found:
     doubled: int
     doubled_at_most: int
     differing: int
+    doubled_events: int
     duplicate_users: int
     ended: list[str]
     tracebacks: int
     demanded: list[str]
 
 
-def _judged(
-    row: Row, ledger: Ledger, found: Found, exits: tuple[Exit, ...], healed: float
-) -> Verdict:
+def _judged(row: Row, deployment: Deployment, found: Found) -> Verdict:
+    ledger, exits = deployment.traffic.ledger, tuple(deployment.exits)
+    struck, healed = deployment.struck, deployment.healed
     unanswered, wrong = ledger.unanswered(), ledger.wrong(row.statuses)
     slowest, recovery = ledger.slowest(), ledger.recovery(healed)
     late = [exit for exit in exits if exit.code != 0 or exit.seconds > SIGTERM_SECONDS]
     harmed = ledger.harmed(row.unharmed, until=healed)
+    apart = ledger.failed_apart_from(struck, healed)
+    events_at_most = row.batches * BATCH
     refused = sum(each.status == 503 for each in ledger.seen)
     mail_recovery, longest_wait = ledger.mail_recovery(healed), ledger.longest_wait()
     checks = {
@@ -198,10 +185,13 @@ def _judged(
         f"{found.doubled} mails doubled, {found.doubled_at_most} allowed": found.doubled
         > found.doubled_at_most,
         f"{found.differing} doubles with another code": found.differing,
+        f"{found.doubled_events} events doubled, {events_at_most} allowed": found.doubled_events
+        > events_at_most,
         f"{found.duplicate_users} duplicate users": found.duplicate_users,
         f"{len(wrong)} wrong answers, as {wrong[:1]}": wrong,
         f"{len(unanswered)} unanswered, as {unanswered[:1]}": unanswered and not row.unanswered,
         f"{len(harmed)} harmed, as {harmed[:1]}": harmed,
+        f"{len(apart)} failed apart from the fault, as {apart[:1]}": apart,
         f"an answer after {slowest:.1f} s": slowest > SLOWEST_SECONDS,
         f"recovered after {recovery:.1f} s": recovery > RECOVERY_SECONDS,
         f"SIGTERM: {late}": late,
@@ -218,6 +208,7 @@ def _judged(
         acknowledged=len(ledger.acknowledged),
         lost=sum(len(lost) for lost in found.missing.values()),
         doubled=found.doubled,
+        doubled_events=found.doubled_events,
         duplicate_users=found.duplicate_users,
         slowest=slowest,
         refused=refused,

@@ -9,8 +9,8 @@ from tests.fault_matrix.sabotage import Proof
 from tests.report import Section
 
 COLUMNS = (
-    "row", "202s", "lost", "doubled", "dup. users", "slowest s", "503s", "unanswered", "wrong",
-    "recovery s", "mails late for s", "longest wait s", "SIGTERM", "",
+    "row", "202s", "lost", "doubled", "events doubled", "dup. users", "slowest s", "503s",
+    "unanswered", "wrong", "recovery s", "mails late for s", "longest wait s", "SIGTERM", "",
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         str(verdict.acknowledged),
         str(verdict.lost),
         str(verdict.doubled),
+        str(verdict.doubled_events),
         str(verdict.duplicate_users),
         f"{verdict.slowest:.2f}",
         str(verdict.refused),

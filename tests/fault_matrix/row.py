@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from tests.fault_matrix.deployment import Deployment, Exit
+from tests.fault_matrix.traffic import ANSWER_SECONDS
 
 Step = Callable[[Deployment], Awaitable[None]]
 # What is wrong in the end, in a sentence each.
@@ -22,13 +23,18 @@ class Row:
 
     `unharmed` are steps that must not notice, `unanswered` says whether connections may break, and
     `deaths` how many ends of email workers or of their connections may each double what is in
-    flight. `statuses` are allowed besides a success and a 503.
+    flight. `batches` is how many batches of the relay may go out twice. `statuses` are allowed
+    besides a success and a 503.
 
     A fault that nobody felt proves nothing: `least_refused` requests must have been refused, and
-    some mail must have come no sooner than after `longest_wait` seconds. `demands` ask for more.
+    some mail must have come no sooner than after `longest_wait` seconds. `demands` ask for more,
+    and `demands_before` are asked while the processes still run.
     Mails may be late for `mail_recovery` seconds after the healing. Who has waited `resend_after`
     seconds for a mail asks for another. `more_settings` are of single processes; those `later` are
     started by the strike, and those of `full_disk` cannot log.
+
+    `rate` people register each second, read their mail for `thinking` seconds, and wait for
+    each answer up to `answer_within` seconds.
     """
 
     victim: str
@@ -47,6 +53,11 @@ class Row:
     longest_wait: float = 0.0
     mail_recovery: float = 10.0
     demands: tuple[Demand, ...] = ()
+    demands_before: tuple[Demand, ...] = ()
+    batches: int = 0
+    rate: float = 20.0
+    thinking: float = 0.0
+    answer_within: float = ANSWER_SECONDS
     resend_after: float | None = None
     more_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     later: tuple[str, ...] = ()
@@ -73,6 +84,7 @@ class Verdict:
     acknowledged: int
     lost: int
     doubled: int
+    doubled_events: int
     duplicate_users: int
     slowest: float
     refused: int

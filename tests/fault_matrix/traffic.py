@@ -41,7 +41,7 @@ class Traffic:
 
     Whoever registers waits for the mail, and for each further success, up to `patience` seconds.
     Who has waited `resend_after` seconds for a mail asks for another, and so does then whose code
-    has expired.
+    has expired. Who has one reads it for `thinking` seconds.
     """
 
     http: aiohttp.ClientSession
@@ -51,6 +51,7 @@ class Traffic:
     patience: float
     rate: float = 20.0
     resend_after: float | None = None
+    thinking: float = 0.0
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _turns: itertools.count[int] = field(default_factory=itertools.count)
@@ -104,6 +105,7 @@ class Traffic:
         ledger.people[person.email] = person
         ledger.acknowledged[person.email] = registration_id
         mail = await self._mail(person, registration_id)
+        await asyncio.sleep(self.thinking)
         verified = await self._verify(person, registration_id, mail)
         ledger.created[person.email] = verified["data"]["user"]["id"]
         token = await self._until_done("log in", person, json=person.credentials())
