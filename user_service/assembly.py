@@ -43,7 +43,7 @@ from user_service.identity.password_policy import PasswordPolicy
 from user_service.identity.passwords import Passwords
 from user_service.identity.refresh_tokens import RefreshTokens
 from user_service.identity.session_store import SessionRules
-from user_service.identity.upkeep import keep_costs, keep_keys
+from user_service.identity.upkeep import keep_costs, keep_keys, meet_keys
 from user_service.login.flow import Login
 from user_service.oauth.introspection import Introspection
 from user_service.profile.address_change import AddressChange
@@ -127,6 +127,7 @@ class Assembly:
             asyncio.create_task(self.checkup.tell()),
         ]
         if self.keyring.algorithm != "HS256":
+            await meet_keys(connections.db, self.keyring, self.master_key)
             keys = keep_keys(connections.db, self.keyring, self.master_key)
             upkeep.append(asyncio.create_task(keys))
         if connections.clerk_keys is not None:

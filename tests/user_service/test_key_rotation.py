@@ -12,7 +12,9 @@ from functools import partial
 import asyncpg
 import httpx
 import jwt
+import pytest
 
+from tests.corner import Corner
 from tests.user_service.forged_tokens import private_key, sign
 from tests.user_service.signing_keys import (
     DAY,
@@ -28,6 +30,8 @@ from tests.user_service.signing_keys import (
     publishes,
     read_again,
 )
+from user_service.assembly import assemble
+from user_service.settings import read_settings
 
 
 def test_every_process_accepts_every_token_before_during_and_after_a_rotation(
@@ -224,3 +228,10 @@ def test_a_worker_makes_a_key_where_all_were_deleted(installation: Installation)
     eventually(lambda: httpx.get(jwks).status_code == 200)
     assert published(service) == installation.kids()
     assert accepted(service, installation.token(service))
+
+
+@pytest.mark.anyio
+async def test_a_service_knows_the_keys_before_it_serves_anybody(corner: Corner) -> None:
+    assembly = assemble(read_settings(corner.variables))
+    async with assembly.running():
+        assert assembly.keyring.ready

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -19,19 +20,29 @@ KEYS_SECONDS = 10
 COSTS_SECONDS = 600
 ROTATION_SECONDS = 60
 RETRY_SECONDS = 1
+# A service that starts beside others must not refuse what they would have answered.
+FIRST_READ_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
+async def meet_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> None:
+    """Read the keyring once, before anybody is served; `keep_keys` tells what goes wrong."""
+    with suppress(Exception):
+        async with asyncio.timeout(FIRST_READ_SECONDS):
+            await _read_keys(db, keyring, master_key)
+
+
 async def keep_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> None:
     """Follow the keyring in Postgres for ever, a second behind whoever meets an unknown key."""
-
-    async def read() -> None:
-        keyring.missed.clear()
-        async with db.connection() as connection:
-            keyring.take(await signing_key_store.newest_first(connection), master_key)
-
+    read = partial(_read_keys, db, keyring, master_key)
     await _repeat("signing keys", read, every=KEYS_SECONDS, sooner=keyring.missed)
+
+
+async def _read_keys(db: Database, keyring: Keyring, master_key: MasterKey) -> None:
+    keyring.missed.clear()
+    async with db.connection() as connection:
+        keyring.take(await signing_key_store.newest_first(connection), master_key)
 
 
 async def keep_rotating(db: Database, master_key: MasterKey, lifetime: timedelta) -> None:
