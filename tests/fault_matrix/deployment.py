@@ -239,7 +239,8 @@ class Deployment:
             "REDIS_URL": _moved(self.corner.redis_url, self.redis_wire),
             "KAFKA_BROKER": f"127.0.0.1:{self.kafka_wire.port}",
             "SENDGRID_BASE_URL": f"http://127.0.0.1:{self.sendgrid_wire.port}",
-            "PUBLIC_BASE_URL": f"http://localhost:{port}",
+            # One for all services: it is in their tokens.
+            "PUBLIC_BASE_URL": "http://localhost:3000",
             "PYTHONPATH": str(source),
             port_setting: str(port),
         }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from pathlib import Path
 
 from dev_stack import process_tree
 from tests.fault_matrix.demands import unanswered
@@ -13,7 +11,6 @@ from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.ledger import AS_PROMISED
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.rows.steps import (
-    SUPERVISOR_SECONDS,
     TIMES,
     PartName,
     kill_again_and_again,
@@ -25,6 +22,8 @@ from tests.fault_matrix.rows.steps import (
 
 TWO = ("service", "service-2", "worker", "email")
 EVERYTHING = frozenset(AS_PROMISED)
+# One service, on half of a busy machine, must be able to bear it alone while another starts.
+RATE = 8.0
 NOBODY_LISTENS = "nobody listens"
 
 
@@ -34,12 +33,9 @@ async def nobody_refused(deployment: Deployment) -> list[str]:
     return [f"{len(seen)} refused, as {seen[:1]}"] if seen else []
 
 
-async def kill_worker_children(deployment: Deployment) -> None:
-    """`kill -9` one of the two server processes below the service's own, which starts another."""
-    for _ in range(TIMES):
-        before = _workers(deployment)
-        os.kill(before[0], signal.SIGKILL)
-        await asyncio.sleep(SUPERVISOR_SECONDS)
+async def kill_worker_child(deployment: Deployment) -> None:
+    """One of the two server processes below the service's own, which starts another."""
+    os.kill(_workers(deployment)[0], signal.SIGKILL)
 
 
 async def both_workers_serve(deployment: Deployment) -> list[str]:
@@ -48,9 +44,7 @@ async def both_workers_serve(deployment: Deployment) -> list[str]:
 
 
 def _workers(deployment: Deployment) -> list[int]:
-    """The server processes; the one that keeps track of shared memory is none of them."""
-    below = process_tree.descendants(deployment.processes["service"].pid)
-    return [pid for pid in below if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return process_tree.descendants(deployment.processes["service"].pid)
 
 
 async def freeze(deployment: Deployment) -> None:
@@ -92,17 +86,18 @@ ROWS = (
         processes=TWO,
         unanswered=True,
         lasts=0,
+        rate=RATE,
         demands=(nobody_refused, unanswered(least=1, most=10 * TIMES)),
     ),
     Row(
         "service",
         "one of its two server processes, kill -9",
-        kill_worker_children,
+        kill_worker_child,
         nothing,
         settings={"WORKERS": "2"},
         unanswered=True,
-        lasts=0,
-        demands=(nobody_refused, unanswered(least=1, most=10 * TIMES)),
+        rate=RATE,
+        demands=(nobody_refused, unanswered(least=0, most=10)),
         demands_before=(both_workers_serve,),
     ),
     Row(
@@ -123,6 +118,7 @@ ROWS = (
         processes=TWO,
         unharmed=EVERYTHING,
         lasts=0,
+        rate=RATE,
     ),
     terminated_while("kafka"),
     terminated_while("redis"),

@@ -97,6 +97,7 @@ def restart_in_turn(*processes: str) -> Step:
             for process in processes:
                 await deployment.terminate(process)
                 await deployment.begin(process)
+                await asyncio.sleep(0.5)
 
     return step
 
