@@ -57,16 +57,6 @@ def answered(status: int, step: str) -> Demand:
     return demand
 
 
-def logged(event: str, *, least: int) -> Demand:
-    """The processes have told so this often."""
-
-    async def demand(deployment: Deployment) -> list[str]:
-        times = deployment.logged(event)
-        return [] if times >= least else [f"{event!r} was logged {times} times, not {least}"]
-
-    return demand
-
-
 def _succeeded(seen: Seen, step: str) -> bool:
     return seen.step == step and seen.status == AS_PROMISED[step]
 

@@ -11,12 +11,10 @@ from shared.kafka.topic_admin import create_topics
 from shared.topics import SEND_OTP
 from tests.fault_matrix.demands import refused, slower
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.row import Row
-from tests.fault_matrix.rows.steps import (
+from tests.fault_matrix.faults import (
     freeze,
     kill,
     let_pass,
-    nothing,
     refuse,
     reset_again_and_again,
     start,
@@ -25,6 +23,8 @@ from tests.fault_matrix.rows.steps import (
     thaw_and_start,
     wire,
 )
+from tests.fault_matrix.row import Row
+from tests.fault_matrix.steps import nothing
 
 # Only what sends a mail at once needs Kafka; the rest tells of itself through the outbox.
 UNHARMED = frozenset({"verify", "log in", "profile"})

@@ -9,20 +9,20 @@ import asyncpg
 
 from tests.fault_matrix.demands import refused, slower
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.ledger import AS_PROMISED
-from tests.fault_matrix.row import Row
-from tests.fault_matrix.rows.steps import (
+from tests.fault_matrix.faults import (
     TIMES,
     freeze,
     kill,
     let_pass,
-    nothing,
     refuse,
     reset_again_and_again,
     start,
     thaw,
     wire,
 )
+from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.row import Row
+from tests.fault_matrix.steps import nothing
 
 EVERYTHING = frozenset(AS_PROMISED)
 FELT = (refused("register", "verify", "log in", "profile"),)

@@ -6,19 +6,19 @@ from redis.asyncio import Redis
 
 from tests.fault_matrix.demands import answered, refused, slower
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.ledger import AS_PROMISED
-from tests.fault_matrix.row import Row
-from tests.fault_matrix.rows.steps import (
+from tests.fault_matrix.faults import (
     freeze,
     kill,
     let_pass,
-    nothing,
     refuse,
     reset_again_and_again,
     start,
     thaw,
     wire,
 )
+from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.row import Row
+from tests.fault_matrix.steps import nothing
 
 EVERYTHING = frozenset(AS_PROMISED)
 # Login goes on with a throttle of each process, and profile does not notice.

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from tests.fault_matrix.demands import logged
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.ledger import AS_PROMISED
-from tests.fault_matrix.row import Row
-from tests.fault_matrix.rows.steps import (
+from tests.fault_matrix.faults import (
     TIMES,
     kill_again_and_again,
-    nothing,
     restart_in_turn,
     terminate_while_hung,
     thaw_and_start,
 )
+from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.row import Row
+from tests.fault_matrix.steps import logged, nothing
 from tests.user_service.neighbour import SOURCE, Neighbour
 from user_service.outbox.outbox_store import RELAY_LOCK
 

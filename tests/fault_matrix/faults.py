@@ -119,7 +119,3 @@ def thaw_and_start(part: PartName, *processes: str) -> Step:
         await asyncio.gather(*map(deployment.begin, processes or deployment.processes))
 
     return step
-
-
-async def nothing(_deployment: Deployment) -> None:
-    """What the strike has done heals by itself."""
