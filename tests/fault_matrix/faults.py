@@ -13,6 +13,8 @@ from tests.report import Size
 
 # How often a row of the wanted size repeats what it does.
 TIMES = Size.wanted().pick(3, 10)
+# People a second where processes start beside them: each start takes a core for a second or two.
+CALM = 8.0
 # After so long a supervisor starts what has ended.
 SUPERVISOR_SECONDS = 1.0
 

@@ -9,6 +9,7 @@ from dev_stack import process_tree
 from tests.fault_matrix.demands import unanswered
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.faults import (
+    CALM,
     TIMES,
     PartName,
     kill_again_and_again,
@@ -22,8 +23,6 @@ from tests.fault_matrix.steps import nothing
 
 TWO = ("service", "service-2", "worker", "email")
 EVERYTHING = frozenset(AS_PROMISED)
-# One service, on half of a busy machine, must be able to bear it alone while another starts.
-RATE = 8.0
 NOBODY_LISTENS = "nobody listens"
 
 
@@ -86,7 +85,7 @@ ROWS = (
         processes=TWO,
         unanswered=True,
         lasts=0,
-        rate=RATE,
+        rate=CALM,
         demands=(nobody_refused, unanswered(least=1, most=10 * TIMES)),
     ),
     Row(
@@ -96,7 +95,7 @@ ROWS = (
         nothing,
         settings={"WORKERS": "2"},
         unanswered=True,
-        rate=RATE,
+        rate=CALM,
         demands=(nobody_refused, unanswered(least=0, most=10)),
         demands_before=(both_workers_serve,),
     ),
@@ -118,7 +117,7 @@ ROWS = (
         processes=TWO,
         unharmed=EVERYTHING,
         lasts=0,
-        rate=RATE,
+        rate=CALM,
     ),
     terminated_while("kafka"),
     terminated_while("redis"),
