@@ -24,6 +24,16 @@ def cpu_seconds(pid: int) -> float:
     return sum(_ticks(member) for member in tree(pid)) * TICK
 
 
+def wanted_seconds(pid: int) -> float:
+    """How long the busiest of its threads has had a processor so far, or waited for one."""
+    seconds = [0.0]
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            ran, waited, _ = (thread / "schedstat").read_text().split()
+            seconds.append((int(ran) + int(waited)) / 1e9)
+    return max(seconds)
+
+
 def resident_mib(pid: int) -> float:
     """Resident memory of the tree's processes together."""
     return sum(_status(member, "VmRSS") for member in tree(pid)) / 1024

@@ -21,14 +21,14 @@ CONCURRENCIES = {
 CORE_RATE = 3_000
 COLUMNS = (
     "SendGrid answers in", "at a time", "so at most", "mails a second", "of the most",
-    "worker's core", "mails per CPU second", "stand-in's core", "bound by",
+    "worker's core", "wanted", "mails per CPU second", "stand-in's core", "bound by",
 )  # fmt: skip
 HOW = """\
 One worker on one processor, a backlog before it, the stand-in in a process of its own on another.
 Its settings allow EMAIL_CONCURRENCY ÷ SendGrid's answering time, as a bare client sees that; beyond
 it the worker's core decides. Counted from the first to the last tenth of the mails. Whichever limit
 is nearer should be used to 90 %, and is what bounds it then; the figures are for the default of
-{default} at a time."""
+{default} at a time. Of its core the worker gets less than it wants where other programs run."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Point:
     def bound(self) -> str:
         if self.used < 0.9:
             return "neither"
-        return "its core" if self.pace.worker > self.of_allowed else "SendGrid"
+        return "its core" if self.pace.wanted > self.of_allowed else "SendGrid"
 
     @property
     def used(self) -> float:
         """How much of the nearer limit."""
-        return max(self.of_allowed, self.pace.worker)
+        return max(self.of_allowed, self.pace.wanted)
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -69,6 +69,7 @@ class Point:
         return (
             f"{self.answers * 1000:.1f} ms", str(self.concurrency), f"{self.allowed:,.0f}/s",
             f"{pace.rate:,.0f}", f"{self.of_allowed:.0%}", f"{pace.worker:.0%}",
+            f"{pace.wanted:.0%}",
             f"{pace.rate / pace.worker:,.0f}", f"{pace.sendgrid:.0%}", self.bound,
         )  # fmt: skip
 

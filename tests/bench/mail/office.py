@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tests.bench.bench import Bench
 from tests.bench.mail.sendgrid import KEY, SendGrid
-from tests.bench.process_cpu import cpu_seconds
+from tests.bench.process_cpu import cpu_seconds, wanted_seconds
 from tests.corner import Corner
 from tests.load.cpus import pinned
 from tests.service_process import free_port
@@ -23,20 +23,28 @@ STILL_SECONDS = 30.0
 
 
 class Moment(NamedTuple):
-    """`at` is on time.perf_counter; `mails` and CPU seconds are those since the office opened."""
+    """`at` is on time.perf_counter; `mails` are those since the office opened.
+
+    `worker_wanted` are the seconds for which the worker had a processor or waited for one.
+    """
 
     at: float
     mails: int
     worker_cpu: float
+    worker_wanted: float
     sendgrid_cpu: float
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Mails a second, and the share of a core that they cost the worker and the stand-in."""
+    """Mails a second, and the shares of a core that they took of the worker and the stand-in.
+
+    `wanted` is what the worker would have had of its core if nobody else had wanted it.
+    """
 
     rate: float
     worker: float
+    wanted: float
     sendgrid: float
 
     @classmethod
@@ -49,6 +57,7 @@ class Pace:
         return cls(
             rate=(last.mails - first.mails) / seconds,
             worker=(last.worker_cpu - first.worker_cpu) / seconds,
+            wanted=(last.worker_wanted - first.worker_wanted) / seconds,
             sendgrid=(last.sendgrid_cpu - first.sendgrid_cpu) / seconds,
         )
 
@@ -106,5 +115,10 @@ class Office:
 
     def _now(self) -> Moment:
         mails = self.sendgrid.count() - self.before
-        cpu = cpu_seconds(self.pid), cpu_seconds(self.sendgrid.pid)
-        return Moment(time.perf_counter(), mails, *cpu)
+        return Moment(
+            time.perf_counter(),
+            mails,
+            cpu_seconds(self.pid),
+            wanted_seconds(self.pid),
+            cpu_seconds(self.sendgrid.pid),
+        )
