@@ -49,13 +49,24 @@ class Plot:
             height=400,
             dots_size=2.5,
             legend_at_bottom=True,
-            show_minor_y_labels=self.logarithmic,
-            **(self._decades() if self.logarithmic else {}),
+            show_minor_y_labels=True,
+            **(self._decades() if self.logarithmic else self._steps()),
         )
         # Drawn by their exponents: pygal's own logarithms are about both axes at once.
         for line in self.lines:
             chart.add(line.label, _exponents(line.points) if self.logarithmic else line.points)
         chart.render_to_file(str(path))
+
+    def _steps(self) -> dict[str, Any]:
+        """About five from 0 to above the highest: pygal would label hardly any."""
+        most = max((y for line in self.lines for _, y in line.points), default=0.0) or 1.0
+        decade = 10.0 ** math.floor(math.log10(most))
+        step = next(decade * part for part in (0.1, 0.2, 0.5, 1, 2) if most <= decade * part * 6)
+        ticks = [step * number for number in range(math.ceil(most / step) + 1)]
+        return {
+            "y_labels": [{"value": tick, "label": f"{tick:,.10g}"} for tick in ticks],
+            "range": (0.0, ticks[-1]),
+        }
 
     def _decades(self) -> dict[str, Any]:
         """1, 2, 5, 10, 20 … from below the lowest point to above the highest."""
