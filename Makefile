@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 N ?= 1000
-PARALLEL ?= -n 4 --dist loadfile
+PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
 ARGON2_CFLAGS ?= -O3 -march=x86-64-v3
 
 help: ## list the commands
