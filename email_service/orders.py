@@ -90,7 +90,7 @@ def read_order(message: Message) -> Order:
             order = _otp_order(event_id, _otp_decoder.decode(message.value or b""))
         else:
             order = _notice_order(event_id, _notice_decoder.decode(message.value or b""))
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise Malformed(str(error)) from None
     address = order.event.address
     if not ADDRESS.fullmatch(address) or NOT_IN_ADDRESS.search(address):

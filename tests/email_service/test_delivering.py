@@ -97,16 +97,17 @@ async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) 
     # Room for its own header, and none for those of a dead letter.
     await office.produce(b"x" * 999_900, [("ce_id", b"huge")])
     event = encode((await office.ask("fine@example.org")).event)
+    await office.produce(b'{"more":' * 20_000 + b"1" + b"}" * 20_000, headers(new_id(), "send-otp"))
     await office.produce(event, [])
     await office.produce(event, [("ce_id", None)])  # type: ignore[list-item]
     await office.ask("victim@example.org\r\nBcc: other@example.org")
     await office.ask("Name <victim@example.org>")
 
     async with office.worker() as worker:
-        letters = await office.dead_letters(9)
+        letters = await office.dead_letters(10)
         await office.mail_to("fine@example.org")
         assert worker.process.poll() is None
-        assert await worker.metric("gatepost_mails_dead_total") == 9
+        assert await worker.metric("gatepost_mails_dead_total") == 10
 
     assert {letter.end.reason for letter in letters} == {"malformed"}
     assert b"{not json" in {letter.value for letter in letters}
