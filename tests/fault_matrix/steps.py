@@ -10,6 +10,7 @@ from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.row import Demand, Step
 
 FLOWING_SECONDS = 30.0
+SLICE = 25
 
 
 async def nothing(_deployment: Deployment) -> None:
@@ -38,6 +39,13 @@ async def mail_flows(deployment: Deployment) -> None:
         await mailbox.wait_for(None, FLOWING_SECONDS, after=newest)
     except TimeoutError:
         return  # the ledger will tell
+
+
+async def burst(deployment: Deployment, people: int) -> None:
+    """So many register besides all others, a hundred a second."""
+    for _ in range(people // SLICE):
+        deployment.traffic.burst(SLICE)
+        await asyncio.sleep(SLICE / 100)
 
 
 async def holds(said: Callable[[], bool], seconds: float) -> bool:

@@ -61,7 +61,7 @@ class Traffic:
         """People keep coming until `ebb`, however slowly they are served."""
         due = time.monotonic()
         while not self._enough.is_set():
-            self._begin(self._newcomer())
+            self.comes(Person())
             self._begin(self._regular())
             due += 1 / self.rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -73,7 +73,11 @@ class Traffic:
     def burst(self, people: int) -> None:
         """So many register at once, besides those who come anyway."""
         for _ in range(people):
-            self._begin(self._newcomer())
+            self.comes(Person())
+
+    def comes(self, person: Person) -> None:
+        """This person registers, now."""
+        self._begin(self._newcomer(person))
 
     async def settle(self) -> None:
         """Wait until everybody has arrived or given up."""
@@ -97,8 +101,8 @@ class Traffic:
         with suppress(GaveUp):  # the ledger has what was said
             await journey
 
-    async def _newcomer(self) -> None:
-        person, ledger = Person(), self.ledger
+    async def _newcomer(self, person: Person) -> None:
+        ledger = self.ledger
         answer = await self._once("register", person, json=person.registration())
         if answer is None:
             return  # nothing was promised

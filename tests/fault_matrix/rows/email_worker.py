@@ -28,7 +28,6 @@ ROUNDS = SIZE.pick(2, 5)
 FROZEN_SECONDS = SIZE.pick(8, 60)
 STOPPED_SECONDS = SIZE.pick(4, 300)
 BEFORE_THE_FIRST_START = 500
-SLICE = 25
 
 # Mails that are decided, but whose offsets are committed only once a second.
 UNCOMMITTED = 40
@@ -104,9 +103,7 @@ def _challenge(letter: DeadLetter) -> str:
 
 async def produce_before(deployment: Deployment) -> None:
     await asyncio.to_thread(_forget_group, deployment)
-    for _ in range(BEFORE_THE_FIRST_START // SLICE):
-        deployment.traffic.burst(SLICE)
-        await asyncio.sleep(0.25)
+    await steps.burst(deployment, BEFORE_THE_FIRST_START)
     acknowledged = deployment.traffic.ledger.acknowledged
     if not await steps.holds(lambda: len(acknowledged) > BEFORE_THE_FIRST_START, 30):
         deployment.problems.append("too few events were produced before the first start")

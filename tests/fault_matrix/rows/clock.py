@@ -1,0 +1,75 @@
+"""The clock of one process jumps by two hours while it runs, by libfaketime where that is installed.
+
+What may happen: the email worker judges by its own clock whether a code is still worth mailing, so
+with a clock that is ahead it puts mails aside as expired, and people must ask again. What must
+not: any deadline, pause, session or limit may notice, since they go by monotonic time, by Redis or
+by Postgres; and a token that was issued meanwhile only ends by the clock that it was issued by.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.fault_matrix.deployment import Deployment
+from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.row import Row, Step
+from tests.fault_matrix.steps import all_arrive
+from tests.report import Size
+
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+OFFSET = Path(tempfile.gettempdir()) / "gatepost-matrix-clock"
+UNHARMED = frozenset(AS_PROMISED)
+RIGHT = "+0"
+AHEAD, BEHIND = "+7200", "-7200"
+SECONDS = Size.wanted().pick(4, 20)
+
+
+def jumps(offset: str) -> Step:
+    async def jump(_deployment: Deployment) -> None:
+        OFFSET.write_text(offset)
+
+    return jump
+
+
+def faked(process: str) -> dict[str, dict[str, str]]:
+    """The settings of a process whose clock is as the file says, at each look at it."""
+    OFFSET.write_text(RIGHT)
+    return {
+        process: {
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME_TIMESTAMP_FILE": str(OFFSET),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+    }
+
+
+def _row(process: str, words: str, offset: str, *, resend_after: float | None = None) -> Row:
+    return Row(
+        "clock",
+        words,
+        jumps(offset),
+        jumps(RIGHT),
+        more_settings=faked(process),
+        lasts=SECONDS,
+        unharmed=UNHARMED,
+        resend_after=resend_after,
+        demands=(all_arrive,),
+    )
+
+
+ROWS = (
+    (
+        _row("service", "of the service, two hours ahead and back", AHEAD),
+        _row("service", "of the service, two hours behind and back", BEHIND),
+        _row("worker", "of the worker, two hours ahead and back", AHEAD),
+        _row("email", "of the email worker, two hours ahead and back", AHEAD, resend_after=6),
+        _row("email", "of the email worker, two hours behind and back", BEHIND),
+    )
+    if LIBRARY
+    else ()
+)
+ABSENT = (
+    "" if LIBRARY else "The rows about the clock are left out: libfaketime is not installed here."
+)
