@@ -1,6 +1,6 @@
 # The commands of this repository: `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo clean test check react format lock bench up down native
+.PHONY: help run demo clean test check react format lock bench faults up down native
 
 PYTHON ?= python3
 N ?= 1000
@@ -54,6 +54,9 @@ lock: .venv/installed ## resolve the locks again from pyproject.toml
 
 bench: .venv/installed ## what Gatepost costs and bears, as a report in .reports/bench (SIZE=full: all of it)
 	@PYTHONPATH=clients/python .venv/bin/python -m tests.bench $(SECTIONS)
+
+faults: .venv/installed ## what is lost when a part fails, as a report in .reports/faults (SIZE=full, WORDS="kill redis")
+	@.venv/bin/python -m tests.fault_matrix $(WORDS)
 
 up: ## start everything with docker compose; writes a missing .env
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose; make run needs neither."; exit 1; }

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.fault_matrix import rows, sabotage
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.matrix import Pace, carry_out
-from tests.fault_matrix.results import show_proofs, show_rows, told
+from tests.fault_matrix.results import introduce, show_proofs, show_rows, told
 from tests.fault_matrix.row import Row, Verdict
 from tests.fault_matrix.sabotage import Proof, Sabotage, prove
 from tests.report import Report, Size
@@ -59,6 +59,7 @@ async def _carried_out(
     verdicts: list[Verdict] = []
     if not wanted:
         return verdicts
+    introduce(report.section("How to read it"), rows.ABSENT)
     section, pace = report.section("Rows"), Pace.of(report.size)
     for number, row in enumerate(wanted, 1):
         verdicts.append(await carry_out(row, deployment, pace, LOGS / row.file_name))

@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
 
 from dev_stack.mail_stand_in import Mailbox, MailView
 from dev_stack.part import REPOSITORY
-from tests.fault_matrix import records
+from tests.fault_matrix import records, timeline
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment
 from tests.fault_matrix.ledger import Ledger
 from tests.fault_matrix.records import Records
@@ -109,7 +109,8 @@ async def carry_out(
             *[said for demand in row.demands for said in await demand(deployment)],
         ],
     )
-    return _judged(row, deployment, found)
+    drawn = timeline.drawn(row.name, deployment) if row.plotted else None
+    return replace(_judged(row, deployment, found), timeline=drawn)
 
 
 def _doubled_at_most(row: Row, deployment: Deployment) -> int:

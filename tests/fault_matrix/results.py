@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tests.fault_matrix.row import Verdict
 from tests.fault_matrix.sabotage import Proof
-from tests.report import Section
+from tests.report import Bars, Section
 
 COLUMNS = (
     "row", "202s", "lost", "doubled", "events doubled", "dup. users", "slowest s", "503s",
@@ -14,8 +14,49 @@ COLUMNS = (
 )  # fmt: skip
 
 
+MEANINGS = (
+    ("202s", "registrations that a client was told to be accepted"),
+    ("lost", "what a client was told and is not there: mails, accounts, events, logins; must be 0"),
+    ("doubled", "mails that came twice, by event id; at most what was in flight at each death"),
+    ("dup. users", "accounts that share an address; must be 0"),
+    ("slowest s", "the slowest answer, whatever it said; promised are 3 s"),
+    ("503s", "refusals in the promised form: problem+json that says when to come again"),
+    ("unanswered", "broken or refused connections; only where the row kills a service"),
+    ("wrong", "answers that are neither a success nor such a refusal; must be 0"),
+    ("recovery s", "from the healing to the last request that failed; promised are 10 s"),
+    ("mails late for s", "from the healing to the last mail that took more than 2 s"),
+    ("longest wait s", "the longest that anybody waited for a mail, faults included"),
+    ("SIGTERM", "exit codes and the slowest end of all processes; promised are 0 and 15 s"),
+)
+INTRODUCTION = """\
+Each row hurts one part under a steady load: 20 people a second register, read their mail, verify
+and log in, and as many return. Parts and processes are real, the ledger knows only what clients saw
+and what the stand-in for SendGrid took. A row is red when anything lasts longer, comes more often
+or is less than promised, when its fault was not felt, when a process has ended by itself, or when a
+log holds a traceback.
+"""
+
+
+def introduce(section: Section, absent: Sequence[str]) -> None:
+    """How the rows are to be read, and which are not there."""
+    section.tell(INTRODUCTION.replace("\n", " ").strip())
+    section.table("Columns", ("column", "meaning"), MEANINGS)
+    for why in absent:
+        section.tell(why)
+
+
 def show_rows(section: Section, verdicts: Sequence[Verdict]) -> None:
     section.table("Every row", COLUMNS, [_cells(verdict) for verdict in verdicts])
+    names = [verdict.row for verdict in verdicts]
+    seconds = {
+        "slowest answer": [round(verdict.slowest, 2) for verdict in verdicts],
+        "recovery of requests": [round(verdict.recovery, 1) for verdict in verdicts],
+        "recovery of mails": [round(verdict.mail_recovery, 1) for verdict in verdicts],
+    }
+    section.plot(Bars("Slowest answer and recovery of each row", "s", names, seconds))
+    for verdict in verdicts:
+        if verdict.timeline:
+            section.plot(verdict.timeline)
     for verdict in verdicts:
         for problem in verdict.problems:
             section.tell(f"**{verdict.row}**: {problem}")

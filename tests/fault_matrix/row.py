@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.fault_matrix.deployment import Deployment, Exit
 from tests.fault_matrix.traffic import ANSWER_SECONDS
+from tests.report import Plot
 
 Step = Callable[[Deployment], Awaitable[None]]
 # What is wrong in the end, in a sentence each.
@@ -31,7 +32,8 @@ class Row:
     and `demands_before` are asked while the processes still run.
     Mails may be late for `mail_recovery` seconds after the healing. Who has waited `resend_after`
     seconds for a mail asks for another. `more_settings` are of single processes; those `later` are
-    started by the strike, and those of `full_disk` cannot log.
+    started by the strike, and those of `full_disk` cannot log. What happens in a `plotted` row is
+    drawn over its time.
 
     `rate` people register each second, read their mail for `thinking` seconds, and wait for
     each answer up to `answer_within` seconds.
@@ -62,6 +64,7 @@ class Row:
     more_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     later: tuple[str, ...] = ()
     full_disk: frozenset[str] = frozenset()
+    plotted: bool = False
 
     @property
     def name(self) -> str:
@@ -95,6 +98,7 @@ class Verdict:
     longest_wait: float
     exits: tuple[Exit, ...]
     problems: tuple[str, ...]
+    timeline: Plot | None = None
 
     @property
     def red(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ STYLE = CleanStyle(
 class Line:
     label: str
     points: Sequence[tuple[float, float]]
+    marks: bool = False
+    """Single dots, not a line."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Plot:
         )
         # Drawn by their exponents: pygal's own logarithms are about both axes at once.
         for line in self.lines:
-            chart.add(line.label, _exponents(line.points) if self.logarithmic else line.points)
+            points = _exponents(line.points) if self.logarithmic else line.points
+            dots = 5 if line.marks else 2.5
+            chart.add(line.label, points, stroke=not line.marks, dots_size=dots)
         chart.render_to_file(str(path))
 
     def _steps(self) -> dict[str, Any]:
@@ -82,6 +86,33 @@ class Plot:
             "range": (math.log10(below), math.log10(above)),
             "value_formatter": lambda value: f"{10**value:.3g}",
         }
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A group of bars for each label, one of each series; `unit` names what they measure."""
+
+    title: str
+    unit: str
+    labels: Sequence[str]
+    series: Mapping[str, Sequence[float]]
+
+    def write(self, path: Path) -> None:
+        """Nothing in it is fetched from elsewhere."""
+        chart = pygal.HorizontalBar(
+            title=self.title,
+            x_title=self.unit,
+            js=[],
+            style=STYLE,
+            width=1000,
+            height=140 + 26 * len(self.labels),
+            legend_at_bottom=True,
+        )
+        # Drawn from the bottom up, and read from the top down.
+        chart.x_labels = list(reversed(self.labels))
+        for name, values in self.series.items():
+            chart.add(name, list(reversed(values)))
+        chart.render_to_file(str(path))
 
 
 def _exponents(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

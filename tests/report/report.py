@@ -14,7 +14,7 @@ from rich.table import Table as Shown
 
 from tests.report import machine
 from tests.report.neighbours import Neighbours
-from tests.report.plots import Plot
+from tests.report.plots import Bars, Plot
 from tests.report.size import Size
 
 MARKS = {True: "yes", False: "**missed**", None: ""}
@@ -68,7 +68,7 @@ class Section:
     told: list[str] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    plots: list[Plot] = field(default_factory=list)
+    plots: list[Plot | Bars] = field(default_factory=list)
 
     def tell(self, text: str) -> None:
         """A paragraph on how something was measured, or why it came out so."""
@@ -88,7 +88,7 @@ class Section:
             shown.add_row(*row)
         self.console.print(shown)
 
-    def plot(self, plot: Plot) -> None:
+    def plot(self, plot: Plot | Bars) -> None:
         self.plots.append(plot)
 
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.bench.process_cpu import busy_seconds
-from tests.report import Figure, Line, Plot, Report, Size, Target
+from tests.report import Bars, Figure, Line, Plot, Report, Size, Target
 from tests.report.neighbours import ALL, own_seconds
 
 
@@ -25,6 +25,8 @@ def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_p
     lines = [Line("p50", [(1, 2), (3, 4)]), Line("p99", [(1, 0), (3, 400)])]
     section.plot(Plot("Speed by load", "load, 1/s", "ms", lines, logarithmic=True))
 
+    section.plot(Bars("Slowest answer", "s", ["a row", "another"], {"answer": [0.1, 2.0]}))
+
     page = report.write(tmp_path).read_text()
 
     assert [figure.name for figure in report.missed] == ["too slow"]
@@ -32,6 +34,7 @@ def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_p
     assert "| fast enough | 12 ms | ≤ 20 | yes |" in page
     assert "missed" in screen.getvalue()
     assert "![Speed by load](speed-by-load.svg)" in page
+    assert "![Slowest answer](slowest-answer.svg)" in page
     assert "href=" not in (tmp_path / "speed-by-load.svg").read_text()
     facts = msgspec.json.decode((tmp_path / "report.json").read_bytes())
     assert [each["value"] for each in facts["sections"][0]["figures"]] == [12, 40]

@@ -2,7 +2,9 @@
 
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.rows import (
+    clock,
     email_worker,
+    everything,
     full_queues,
     kafka,
     logs,
@@ -25,4 +27,8 @@ ALL: tuple[Row, ...] = (
     *poison.ROWS,
     *full_queues.ROWS,
     *logs.ROWS,
+    *clock.ROWS,
+    *everything.ROWS,
 )
+# Why some are not there.
+ABSENT: tuple[str, ...] = clock.ABSENT
