@@ -12,12 +12,11 @@ COLUMNS = (
     "row", "202s", "lost", "doubled", "events doubled", "dup. users", "slowest s", "503s",
     "unanswered", "wrong", "recovery s", "mails late for s", "longest wait s", "SIGTERM", "",
 )  # fmt: skip
-
-
 MEANINGS = (
     ("202s", "registrations that a client was told to be accepted"),
     ("lost", "what a client was told and is not there: mails, accounts, events, logins; must be 0"),
     ("doubled", "mails that came twice, by event id; at most what was in flight at each death"),
+    ("events doubled", "outbox events that came twice; at most a batch for each interrupted relay"),
     ("dup. users", "accounts that share an address; must be 0"),
     ("slowest s", "the slowest answer, whatever it said; promised are 3 s"),
     ("503s", "refusals in the promised form: problem+json that says when to come again"),
