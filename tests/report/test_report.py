@@ -50,5 +50,5 @@ def test_what_a_program_of_ours_takes_is_in_both_accounts_that_tell_of_neighbour
     busy, own = busy_seconds(ALL), own_seconds()
     spin = "import time\nwhile time.process_time() < 0.2: pass"
     subprocess.run([sys.executable, "-c", spin], check=True)
-    assert 0.19 < own_seconds() - own < 0.5
+    assert 0.19 < own_seconds() - own < 1
     assert busy_seconds(ALL) - busy > 0.19
