@@ -31,7 +31,12 @@ def _create_topics(connection: KafkaConnection, topics: list[Topic]) -> list[str
             connection.topic_name(topic),
             num_partitions=topic.partitions,
             replication_factor=connection.replication,
-            config={"retention.ms": str(int(topic.retention.total_seconds() * 1000))},
+            config={
+                "retention.ms": str(int(topic.retention.total_seconds() * 1000)),
+                # By the brokers' clock: they refuse a producer whose own is an hour ahead, and
+                # would forget too early what comes from one that is behind.
+                "message.timestamp.type": "LogAppendTime",
+            },
         )
         for topic in topics
         if connection.topic_name(topic) not in existing
