@@ -19,6 +19,8 @@ from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, log_in, member
 from tests.service_process import ServiceProcess, free_port
+from user_service.outbox import outbox_store
+from user_service.storage.postgres import Transaction
 
 LOGINS = 8
 
@@ -216,3 +218,16 @@ def test_what_was_acknowledged_a_week_ago_is_swept_and_nothing_younger(corner: C
     worker.terminate()
     assert worker.wait(20) == 0
     assert left == {"6 days", "30 days"}
+
+
+@pytest.mark.anyio
+async def test_a_server_that_takes_no_writes_is_noticed_before_anything_is_produced(
+    corner: Corner,
+) -> None:
+    connection = await asyncpg.connect(corner.database_url)
+    try:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            async with connection.transaction(readonly=True):
+                await outbox_store.claim(cast(Transaction, connection))
+    finally:
+        await connection.close()

@@ -106,8 +106,19 @@ async def erase(tx: Transaction, key: UUID, *, sparing: int = 0, most: int | Non
 
 
 async def claim(tx: Transaction) -> bool:
-    """Whether this transaction may relay: two at a time would mix up an account's events."""
-    claimed: bool = await tx.fetchval("SELECT pg_try_advisory_xact_lock($1)", RELAY_LOCK)
+    """Whether this transaction may relay: two at a time would mix up an account's events.
+
+    Raises ReadOnlySQLTransactionError where nothing could be acknowledged.
+    """
+    # The update changes nothing. A server that takes no writes refuses it before anything is
+    # produced, or all that waits would be produced again with every attempt to acknowledge it.
+    claimed: bool = await tx.fetchval(
+        """
+        WITH writable AS (UPDATE outbox SET acknowledged_at = NULL WHERE false RETURNING id)
+        SELECT pg_try_advisory_xact_lock($1)
+        """,
+        RELAY_LOCK,
+    )
     return claimed
 
 
