@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import NewType
@@ -15,6 +16,7 @@ from user_service.storage.breaker import Breaker
 
 CONNECT_SECONDS = 1.0
 COMMAND_SECONDS = 2.0
+FOLLOW_SECONDS = 1.0
 
 Connection = asyncpg.pool.PoolConnectionProxy
 # A connection inside `transaction`: what must commit together takes this and nothing less.
@@ -54,6 +56,7 @@ class Database:
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self._pool: asyncpg.Pool[asyncpg.Record]
+        self._followed_at = float("-inf")
         self.breaker = Breaker("postgres", self.ping)
 
     async def open(self) -> None:
@@ -86,7 +89,7 @@ class Database:
         except OUTAGES as error:
             await self._give_up(connection)
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-                await self._pool.expire_connections()  # the primary has moved
+                await self._follow_primary()
                 raise Unavailable("postgres") from error  # it still answers whoever reads
             raise self.breaker.failed(error) from error
         except SACRIFICED as error:
@@ -128,6 +131,13 @@ class Database:
 
     def _is_whole(self) -> bool:
         return self._pool.get_size() == self._pool.get_max_size()
+
+    async def _follow_primary(self) -> None:
+        """Connect anew, but not for every write that a server refuses which stays read-only."""
+        now = time.monotonic()
+        if now - self._followed_at > FOLLOW_SECONDS:
+            self._followed_at = now
+            await self._pool.expire_connections()
 
     async def _give_up(self, connection: Connection) -> None:
         with suppress(asyncpg.InterfaceError):  # lost, so the pool has it back already
