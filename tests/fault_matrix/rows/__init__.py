@@ -6,6 +6,7 @@ from tests.fault_matrix.rows import (
     email_worker,
     everything,
     full_queues,
+    hashing,
     kafka,
     logs,
     poison,
@@ -18,6 +19,7 @@ from tests.fault_matrix.rows import (
 
 ALL: tuple[Row, ...] = (
     *service.ROWS,
+    *hashing.ROWS,
     *worker.ROWS,
     *email_worker.ROWS,
     *kafka.ROWS,

@@ -25,7 +25,9 @@ from tests.fault_matrix.row import Row
 from tests.fault_matrix.steps import nothing
 
 EVERYTHING = frozenset(AS_PROMISED)
-FELT = (refused("register", "verify", "log in", "profile"),)
+FELT = (refused("register", "verify", "log in"), refused("profile", least=1))
+# So long do people look for their mail: whoever is caught by the fault must still arrive.
+THINKING = 1.0
 # The service and the relay's worker, each with its pool, and one more for a breaker's probe.
 MOST_CONNECTIONS = 2 * (10 + 1)
 OTHERS = """
@@ -125,6 +127,7 @@ ROWS = (
         refuse("postgres"),
         let_pass("postgres"),
         batches=1,
+        thinking=THINKING,
         demands=FELT,
         demands_before=(no_connection_leaked,),
     ),
@@ -134,6 +137,7 @@ ROWS = (
         freeze("postgres"),
         thaw("postgres"),
         batches=1,
+        thinking=THINKING,
         demands=FELT,
         demands_before=(no_connection_leaked,),
     ),
@@ -143,6 +147,7 @@ ROWS = (
         kill("postgres"),
         start("postgres"),
         batches=1,
+        thinking=THINKING,
         demands=FELT,
         demands_before=(no_connection_leaked,),
     ),
@@ -179,6 +184,7 @@ ROWS = (
         take_no_writes,
         take_writes,
         unharmed=frozenset({"register", "profile"}),
+        thinking=THINKING,
         demands=(refused("verify", "log in"),),
         demands_before=(no_connection_leaked,),
     ),
@@ -188,6 +194,7 @@ ROWS = (
         fail_over_to_a_replica,
         promote_it,
         batches=1,
+        thinking=THINKING,
         demands=(refused("verify", "log in"),),
         demands_before=(no_connection_leaked,),
     ),
@@ -197,6 +204,7 @@ ROWS = (
         hoard.take,
         hoard.give_back,
         batches=1,
+        thinking=THINKING,
         demands=FELT,
         demands_before=(no_connection_leaked,),
     ),
