@@ -56,9 +56,9 @@ class Measured:
 def compare(bench: Bench, section: Section, small: Caller, big: Caller) -> None:
     """The ratios of all operations, and a table of what they are made of."""
     section.tell(TOLD)
-    few = bench.size.pick(30, 120)
     rows = []
     for operation in operations(bench.generator):
+        few = bench.size.pick(30, 60) // (10 if operation.why else 1)
         requests = [operation.requests(each, needed(few)) for each in (small, big)]
         in_small, in_big = measure_turns(
             bench.generator, (small, big), requests, few, operation.at_once

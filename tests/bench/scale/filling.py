@@ -72,8 +72,15 @@ async def _insert(url: str, statements: Sequence[str], people: Crowd) -> None:
     for statement in statements:
         insert = await connection.prepare(statement)
         values = (people.accounts, people.sessions, crowd.DEVICES)
-        await insert.fetch(*values[: len(insert.get_parameters())])
+        async with connection.transaction():
+            # What it emptied itself a transaction fills without a log.
+            await connection.execute(f"TRUNCATE {_filled_by(statement)}")
+            await insert.fetch(*values[: len(insert.get_parameters())])
     await connection.close()
+
+
+def _filled_by(statement: str) -> str:
+    return statement.split("INSERT INTO ", 1)[1].split()[0]
 
 
 async def _connected(url: str) -> asyncpg.Connection[asyncpg.Record]:

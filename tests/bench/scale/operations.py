@@ -28,7 +28,7 @@ class Operation:
     """`ask` writes one person's request; `of_clerk` is whether Clerk must know that person.
 
     `at_once` is how many ask at a time when many do. `why` explains what costs more in a big
-    installation.
+    installation; that is asked for less often.
     """
 
     name: str
