@@ -7,6 +7,7 @@ from collections import Counter
 from dev_stack.part import REPOSITORY
 from tests.fault_matrix import sabotage
 from tests.fault_matrix.ledger import Ledger, Seen
+from tests.fault_matrix.records import came_again
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -51,6 +52,20 @@ def test_recovery_lasts_to_the_end_of_the_last_failure_after_the_healing() -> No
     ]
     assert Ledger(seen=seen).recovery(healed=10.0) == 3.0
     assert Ledger(seen=seen[2:]).recovery(healed=10.0) == 0.0
+
+
+def test_what_fails_before_the_fault_or_stays_silent_after_it_is_no_work_of_it() -> None:
+    before = Seen("profile", 8.0, 0.5, 503)
+    caught = Seen("profile", 9.9, 0.5, 503)
+    recovering = Seen("profile", 21.0, 0.5, 503)
+    silent = Seen("profile", 21.0, 0.5, 0)
+    seen = [before, caught, recovering, silent]
+    assert Ledger(seen=seen).failed_apart_from(10.0, 20.0) == [before, silent]
+
+
+def test_an_event_came_again_when_its_id_did_and_other_rows_users_do_not_count() -> None:
+    events = [Counter({("1", "a"): 3, ("1", "b"): 1, ("9", "c"): 2}), Counter({("1", "d"): 2})]
+    assert came_again(events, {"1"}) == 3
 
 
 def test_who_should_not_notice_must_not_fail() -> None:

@@ -33,4 +33,4 @@ ALL: tuple[Row, ...] = (
     *everything.ROWS,
 )
 # Why some are not there.
-ABSENT: tuple[str, ...] = clock.ABSENT
+ABSENT: tuple[str, ...] = (*kafka.ABSENT, *clock.ABSENT)

@@ -113,3 +113,7 @@ ROWS = (
         demands=FELT,
     ),
 )
+ABSENT = (
+    "Kafka's disk full is left out: a broker that cannot write ends, as in the row that kills it, "
+    "and a file system of its own to fill needs rights that a test should not have.",
+)
