@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,24 @@ def relayed(corner: Corner, user_id: UUID) -> None:
             time.sleep(0.05)
 
 
+@contextmanager
+def outbox_slow(corner: Corner, seconds: float) -> Iterator[None]:
+    """Nobody reads the outbox for so long, as nobody is done soon with many millions of events."""
+
+    async def hold() -> None:
+        async with opened(corner) as db, db.transaction() as tx:
+            await tx.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+            locked.set()
+            await asyncio.sleep(seconds)
+
+    locked = threading.Event()
+    holder = threading.Thread(target=lambda: asyncio.run(hold()))
+    holder.start()
+    locked.wait(10)
+    yield
+    holder.join()
+
+
 @pytest.fixture(scope="module")
 def user_id(corner: Corner) -> UUID:
     """Somebody of whom 1 registration, 3 logins, a notice and a decoy are told."""
@@ -124,6 +143,12 @@ def test_a_replay_sends_the_same_events_in_order_and_no_mail(corner: Corner, use
         was = [event for event in before if event[0] == topic]
         now = [event for event in after if event[0] == topic]
         assert now == (was if topic == "send-notice" else was * 2)
+
+
+def test_a_replay_may_look_for_longer_than_a_request(corner: Corner, user_id: UUID) -> None:
+    with outbox_slow(corner, 2.8):
+        dry = command(corner, "replay", "--user", str(user_id), "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, "4 would be produced again.\n")
 
 
 def test_a_replay_can_be_narrowed_by_topic_and_time(corner: Corner, user_id: UUID) -> None:

@@ -12,6 +12,8 @@ from shared import events
 from user_service.storage.postgres import Connection, Transaction, rows_in
 
 RELAY_LOCK = 0x72656C6179
+# An operator who looks through all that is kept may wait; the limit of others is for requests.
+OPERATOR_SECONDS = 60.0
 # As `without_personal_fields` in Postgres has them, and the topics whose events have any.
 PERSONAL_FIELDS = {"email", "name", "username", "address", "facts"}
 PERSONAL_TOPICS = [
@@ -200,6 +202,7 @@ async def kept(connection: Connection, chosen: Selection) -> Kept:
         FROM outbox WHERE {SELECTED}
         """,
         *_values(chosen),
+        timeout=OPERATOR_SECONDS,
     )
     return Kept(*row) if row else Kept(0, 0, 0)
 
@@ -218,6 +221,7 @@ async def produced(
         after,
         last,
         most,
+        timeout=OPERATOR_SECONDS,
     )
     return [StoredEvent(*row) for row in rows]
 
