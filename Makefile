@@ -53,7 +53,7 @@ lock: .venv/installed ## resolve the locks again from pyproject.toml
 	    --no-header pyproject.toml -o $$lock; done
 
 bench: .venv/installed ## what Gatepost costs and bears, as a report in .reports/bench (SIZE=full: all of it)
-	@PYTHONPATH=clients/python .venv/bin/python -m tests.bench $(SECTIONS)
+	@.venv/bin/python -m tests.bench $(SECTIONS)
 
 faults: .venv/installed ## what is lost when a part fails, as a report in .reports/faults (SIZE=full, WORDS="kill redis")
 	@.venv/bin/python -m tests.fault_matrix $(WORDS)
