@@ -4,6 +4,10 @@ What may happen: the email worker judges by its own clock whether a code is stil
 with a clock that is ahead it puts mails aside as expired, and people must ask again. What must
 not: any deadline, pause, session or limit may notice, since they go by monotonic time, by Redis or
 by Postgres; and a token that was issued meanwhile only ends by the clock that it was issued by.
+
+The email worker is started anew after its clock was ahead: librdkafka waits by the time of day, and
+when that is set back by hours its thread was seen to sleep on, without heartbeats, and to hold up
+the exit. Whether that is libfaketime's doing alone has not been found out.
 """
 
 from __future__ import annotations
@@ -48,18 +52,25 @@ def faked(process: str) -> dict[str, dict[str, str]]:
     }
 
 
+async def set_right_and_restart(deployment: Deployment) -> None:
+    await deployment.terminate("email")
+    OFFSET.write_text(RIGHT)
+    await deployment.begin("email")
+
+
 def _row(
     process: str,
     words: str,
     offset: str,
     *demands: Demand,
+    heal: Step | None = None,
     resend_after: float | None = None,
 ) -> Row:
     return Row(
         "clock",
         words,
         jumps(offset),
-        jumps(RIGHT),
+        heal or jumps(RIGHT),
         more_settings=faked(process),
         lasts=SECONDS,
         rate=PEOPLE_PER_SECOND,
@@ -76,9 +87,10 @@ ROWS = (
         _row("worker", "of the worker, two hours ahead and back", AHEAD),
         _row(
             "email",
-            "of the email worker, two hours ahead and back",
+            "of the email worker, two hours ahead until it is started anew",
             AHEAD,
             logged("dead_letter"),
+            heal=set_right_and_restart,
             resend_after=6,
         ),
         _row("email", "of the email worker, two hours behind and back", BEHIND),
