@@ -11,6 +11,7 @@ restarts what speaks to Kafka.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.fault_matrix.steps import all_arrive
 from tests.report import Size
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-OFFSET = Path(tempfile.gettempdir()) / "gatepost-matrix-clock"
+OFFSET = Path(tempfile.gettempdir()) / f"gatepost-matrix-clock-{os.getpid()}"
 UNHARMED = frozenset(AS_PROMISED)
 RIGHT = "+0"
 AHEAD, BEHIND = "+7200", "-7200"
@@ -51,11 +52,7 @@ def faked(process: str) -> dict[str, dict[str, str]]:
     }
 
 
-def _row(
-    process: str,
-    words: str,
-    offset: str,
-) -> Row:
+def _row(process: str, words: str, offset: str) -> Row:
     return Row(
         "clock",
         words,
@@ -80,7 +77,7 @@ ROWS = (
     else ()
 )
 ABSENT = (
-    "An email worker whose clock is ahead is left out: under libfaketime librdkafka's own waits are "
-    "wrong by as much, and it neither works nor ends.",
+    "An email worker whose clock is ahead is left out: under libfaketime librdkafka's own waits "
+    "are wrong by as much, and it neither works nor ends.",
     *(() if LIBRARY else ("So are all other rows about the clock: libfaketime is not installed.",)),
 )
