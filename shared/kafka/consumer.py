@@ -64,8 +64,6 @@ class Consumer:
             # So long a group waits for a member that was killed while it joined. We poll all the
             # time, but for the drain of a partition that leaves.
             "max.poll.interval.ms": 20_000,
-            # A topic that was deleted and made again is found again after this, not five minutes.
-            "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": FETCHED_AHEAD // 1024,
         }
         self._handle = handle
