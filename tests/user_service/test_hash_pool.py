@@ -36,8 +36,8 @@ CHEAP = ArgonCost(memory=8, time=1)
 
 @pytest.fixture(scope="module")
 def narrow(corner: Corner) -> Iterator[ServiceProcess]:
-    """One hash at a time, about 50 ms each, and four that may wait; a network may ask once."""
-    cost = {"ARGON2_MEMORY_KIB": "32768", "ARGON2_TIME": "2"}
+    """One hash at a time, about 100 ms each, and four that may wait; a network may ask once."""
+    cost = {"ARGON2_MEMORY_KIB": "32768", "ARGON2_TIME": "4"}
     pool = {"HASH_THREADS": "1", "HASH_QUEUE": "4"}
     limits = UNLIMITED | {"LIMIT_LOGIN": "1/minute", "LIMIT_REGISTER": "1/minute"}
     with ServiceProcess.started(corner.variables, **limits, **cost, **pool) as service:
