@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from tests.load import Run
 
 @dataclass(frozen=True)
 class Cost:
-    """`cpu` is what the process and its descendants took, in seconds for each answer.
+    """`cpu` is what the process and its descendants took, in seconds for each good answer.
 
+    What refusals took is charged to those, or who refuses many would look cheap.
     `busy` and `others_busy` are shares of the measured core and of all other cores, whoever took
     them: where the others have no time left, they set the rate and not the service.
     """
@@ -35,7 +37,7 @@ class Cost:
         )
         return cls(
             run,
-            own / len(run.answers),
+            own / good if (good := len(run.good.answers)) else math.inf,
             busy / seconds / len(bench.cpus.measured),
             others / seconds / len(bench.cpus.others),
         )

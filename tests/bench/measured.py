@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 from tests.bench.bench import Bench
 from tests.bench.cost import Cost
@@ -27,12 +28,14 @@ WARM_UP = 300
 class Measured:
     """`cpu` and `bare_cpu` are seconds for an answer, of loads that took turns.
 
+    `refused` counts what was refused or lost in those turns, by the service or the bare server.
     `costs` are by the number of connections; `latency` is of a load of `offered` a second.
     """
 
     operation: Operation
     cpu: float
     bare_cpu: float
+    refused: int
     costs: dict[int, Cost]
     offered: float
     latency: Cost
@@ -52,14 +55,22 @@ class Measuring:
     def measured(self, operation: Operation) -> Measured:
         self.bench.report.console.print(f"  {operation.name}")
         rate = self._closed(operation, WARM_UP, CPU_CONNECTIONS).run.rate
-        cpu, bare = self._cpu(operation, rate)
+        own, bare = self._turns(operation, rate)
         seconds = self.bench.size.pick(1.0, 4.0)
         costs = {
             connections: self._closed(operation, int(rate * seconds * 1.4), connections)
             for connections in CONNECTIONS
         }
         offered = LOAD * max(cost.run.rate for cost in costs.values())
-        return Measured(operation, cpu, bare, costs, offered, self.open(operation, offered))
+        return Measured(
+            operation,
+            fmean(cost.cpu for cost in own),
+            fmean(cost.cpu for cost in bare),
+            sum(len(cost.run.refused.answers) for cost in own + bare),
+            costs,
+            offered,
+            self.open(operation, offered),
+        )
 
     def open(self, operation: Operation, rate: float) -> Cost:
         """An open loop of some seconds."""
@@ -70,13 +81,13 @@ class Measuring:
             )
         )
 
-    def _cpu(self, operation: Operation, rate: float) -> tuple[float, float]:
-        """Seconds for an answer, and for a bare one: turn by turn, for the machine changes."""
+    def _turns(self, operation: Operation, rate: float) -> tuple[list[Cost], list[Cost]]:
+        """The operation's costs, and the bare answer's: turn by turn, for the machine changes."""
         own, bare = [], []
         for _ in range(CPU_TURNS):
-            bare.append(self.yardstick.cost(CPU_CONNECTIONS, seconds=0.3).cpu)
-            own.append(self._closed(operation, int(rate * 0.4), CPU_CONNECTIONS).cpu)
-        return sum(own) / CPU_TURNS, sum(bare) / CPU_TURNS
+            bare.append(self.yardstick.cost(CPU_CONNECTIONS, seconds=0.3))
+            own.append(self._closed(operation, int(rate * 0.4), CPU_CONNECTIONS))
+        return own, bare
 
     def _closed(self, operation: Operation, most: int, connections: int) -> Cost:
         requests = operation.requests(most)

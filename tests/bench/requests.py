@@ -19,8 +19,9 @@ def measure(bench: Bench) -> None:
     section = bench.report.section("Requests")
     section.tell(
         "One worker of the user service has one core for itself; Postgres, Redis, Kafka and the "
-        "load generator share the others. Hashes are the cheapest Argon2 unless said otherwise, so "
-        "that the service's own work is seen. Nobody is limited."
+        "load generator share the others. The embedded Postgres syncs nothing: the disk is not "
+        "measured. Hashes are the cheapest Argon2 unless said otherwise, so that the service's own "
+        "work is seen. Nobody is limited."
     )
     with Yardstick.started(bench) as yardstick, bench.service() as service:
         idle = resident_mib(service.process.pid)
@@ -48,6 +49,10 @@ def _tell_cpu(section: Section, measured: list[Measured]) -> None:
         ratio, target = each.cpu / each.bare_cpu, each.operation.target
         bound = Target(at_most=target) if target else None
         section.figure(Figure(f"CPU of one {each.operation.name}", ratio, "× B", bound))
+    refused = sum(each.refused for each in measured)
+    section.figure(
+        Figure("requests refused while CPU was measured", refused, "", Target(at_most=0))
+    )
 
 
 def _tell_rates(section: Section, measured: list[Measured], yardstick: Yardstick) -> None:
