@@ -1,4 +1,8 @@
-"""Every statement that the product can send to Postgres, read from the sources of its stores."""
+"""The statements that the product can send to Postgres, read from the sources of its stores.
+
+Found is what a store asks by fetch, fetchrow, fetchval or execute of what it calls `connection` or
+`tx`. What is sent in another way, or from elsewhere, only the server's log shows: see `sent`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ def stores() -> list[ModuleType]:
 
 
 def sent_by(store: ModuleType, source: str | None = None) -> Iterator[Statement]:
-    """One whose text cannot be told from the source raises NameError: none is passed over."""
+    """One that is found, but whose text cannot be told from the source, raises NameError."""
     name = store.__name__.rpartition(".")[2]
     for function in ast.walk(ast.parse(source or inspect.getsource(store))):
         if isinstance(function, ast.AsyncFunctionDef):
