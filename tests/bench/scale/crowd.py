@@ -35,12 +35,13 @@ def _one_of(words: str, seed: str) -> str:
 # Made of numbers by arithmetic, because a big table is filled only as fast as its rows are thought
 # of. 7919 and 104729 are primes, so that what lies side by side has nothing in common.
 ACCOUNTS = f"""
-    INSERT INTO accounts (id, email, username, name, password_hash, version, created_at)
+    INSERT INTO accounts (id, email, username, name, password_hash, status, version, created_at)
     SELECT md5('account' || n)::uuid,
         CASE WHEN n <= $1::bigint / 100 THEN '{IMPORTED}' || n || '@example.org'
              ELSE lower(first || '.' || last) || n || '@' || {_one_of(DOMAINS, "n")} END,
         CASE WHEN n % 3 = 0 THEN lower(first) || n END,
-        first || ' ' || last, '{HASH}', 1 + n % 40,
+        first || ' ' || last, '{HASH}',
+        CASE WHEN n % 1000 = 7 THEN 'disabled' ELSE 'active' END, 1 + n % 40,
         now() - interval '3 years' * (1 - n::float / $1)
     FROM (
         SELECT n, {_one_of(FIRST, "(n * 7919 / 64)")} AS first,

@@ -99,6 +99,11 @@ def common_name(caller: Caller, person: Inhabitant) -> bytes:
     return wire("GET", f"/api/admin/users?search={beginning}", headers=caller.admin)
 
 
+def disabled(caller: Caller, person: Inhabitant) -> bytes:
+    path = f"/api/admin/users?status=disabled&search={person.email[0]}"
+    return wire("GET", path, headers=caller.admin)
+
+
 def imported(caller: Caller, _: Inhabitant) -> bytes:
     return wire("GET", f"/api/admin/users?search={crowd.IMPORTED}", headers=caller.admin)
 
@@ -146,6 +151,7 @@ def operations(generator: Generator) -> Iterator[Operation | Verification]:
         ("admin: search by address", by_address, ""),
         ("admin: search by what stands before the @", by_beginning, ""),
         ("admin: search a common name", common_name, MORE_MATCH),
+        ("admin: search the disabled of a common beginning", disabled, MORE_MATCH),
         ("admin: search what only the oldest 1 % have", imported, MORE_MATCH),
     ):
         yield Operation(name, ask, at_once=ADMINISTRATORS, why=why)

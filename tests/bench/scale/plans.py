@@ -35,6 +35,13 @@ class Walk(Struct, frozen=True):
         return f"{self.what}, {self.rows:,} rows"
 
 
+class Read(Struct, frozen=True):
+    """So many `rows` of the `table` were looked at, whether or not they were wanted."""
+
+    table: str
+    rows: int
+
+
 async def sizes(connection: Connection) -> dict[str, int]:
     """Rows of each table and each index, as ANALYZE has counted them last."""
     return {row["relname"]: row["rows"] for row in await connection.fetch(SIZES)}
@@ -61,12 +68,12 @@ async def plan_for(connection: Connection, statement: Statement, *arguments: obj
     return plan_in(await connection.fetchval(explain, *arguments))
 
 
-async def rows_read(connection: Connection, statement: Statement, *arguments: object) -> int:
-    """Of the table or index of which it reads most, run with these arguments."""
+async def most_read(connection: Connection, statement: Statement, *arguments: object) -> Read:
+    """Of all tables the one of which it reads most, run with these arguments."""
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
     plan = plan_in(await connection.fetchval(explain, *arguments))
     scans = [node for node in nodes(plan) if "Relation Name" in node]
-    return max(int(_read(node) * node["Actual Loops"]) for node in scans)
+    return max((_read(node) for node in scans), key=lambda read: read.rows)
 
 
 def parameters(sql: str) -> int:
@@ -98,6 +105,6 @@ def nodes(plan: Node) -> Iterator[Node]:
         yield from nodes(part)
 
 
-def _read(node: Node) -> float:
+def _read(node: Node) -> Read:
     rows: float = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-    return rows
+    return Read(node["Relation Name"], int(rows * node["Actual Loops"]))

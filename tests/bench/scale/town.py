@@ -32,7 +32,7 @@ LOGGED_IN = """
         WHERE account_id = accounts.id AND ended_at IS NULL AND expires_at > now() LIMIT 1
     ) AS session
     LEFT JOIN clerk_users ON clerk_users.account_id = accounts.id
-    WHERE NOT $2 OR clerk_users.id IS NOT NULL
+    WHERE accounts.status = 'active' AND (NOT $2 OR clerk_users.id IS NOT NULL)
     LIMIT $3
 """
 
