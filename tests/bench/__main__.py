@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,10 +55,23 @@ def main() -> None:
         corner = stack.enter_context(Corner.made("bench"))
         generator = stack.enter_context(Generator.started(cpus.others))
         bench = Bench(report, size, cpus, generator, corner)
-        for name in wanted:
-            SECTIONS[name](bench)
+        unfinished = [name for name in wanted if not _came_to_its_end(name, bench)]
     missed = f", {len(report.missed)} figures missed their target" if report.missed else ""
     print(f"\n{report.write(FOLDER)}{missed}")
+    if unfinished:
+        sys.exit(f"not finished: {', '.join(unfinished)}")
+
+
+def _came_to_its_end(name: str, bench: Bench) -> bool:
+    """Measure a section; one that fails must not cost what the others have found."""
+    try:
+        SECTIONS[name](bench)
+    except Exception as failure:
+        bench.report.failed(name, failure)
+        return False
+    finally:
+        bench.report.save(FOLDER)
+    return True
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tests.corner import Corner
 
 
 class Relayed(msgspec.Struct, frozen=True):
-    """`late` is in seconds, from the event's transaction to its produce."""
+    """`late` is in seconds, from the event's transaction to its place in Kafka."""
 
     event_id: str
     topic: str

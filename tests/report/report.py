@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One measured value. `why` explains one that misses its target."""
+    """One measured value. `why` explains it if it misses its target, and is not shown otherwise."""
 
     name: str
     value: float
@@ -51,6 +52,10 @@ class Figure(msgspec.Struct, frozen=True):
     @property
     def met(self) -> bool | None:
         return None if self.target is None else self.target.met_by(self.value)
+
+    @property
+    def missed(self) -> bool:
+        return self.met is False
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -111,12 +116,23 @@ class Report:
 
     @property
     def missed(self) -> list[Figure]:
-        return [each for section in self.sections for each in section.figures if each.met is False]
+        return [each for section in self.sections for each in section.figures if each.missed]
+
+    def failed(self, title: str, failure: Exception) -> None:
+        """Tell of what did not come to its end: whole on the screen, and as a missed target."""
+        section = self.section(f"{title}: not finished")
+        self.console.print("".join(traceback.format_exception(failure)), markup=False)
+        why = " ".join(f"{type(failure).__name__}: {failure}".split())
+        section.figure(Figure("failures", 1, "", Target(at_most=0), why))
 
     def write(self, folder: Path) -> Path:
-        """Write report.md with its plots, and report.json; returns the path of the former."""
+        """Save it with what is only known at the end, when all that we started has ended."""
         self.machine.append(("meanwhile", self._neighbours.described()))
         self.console.print(self.machine[-1][1], style="dim")
+        return self.save(folder)
+
+    def save(self, folder: Path) -> Path:
+        """Write report.md with its plots, and report.json; returns the path of the former."""
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.svg"):
             old.unlink()
@@ -147,7 +163,7 @@ def _markdown(section: Section, folder: Path) -> list[str]:
         lines += [paragraph, ""]
     if section.figures:
         rows = [
-            (f.name, f.shown, str(f.target or ""), f"{MARKS[f.met]} {f.why}".strip())
+            (f.name, f.shown, str(f.target or ""), MARKS[f.met] + (f" {f.why}" if f.missed else ""))
             for f in section.figures
         ]
         lines += [*_table(Table("", ("figure", "value", "target", "met"), rows)), ""]

@@ -20,7 +20,7 @@ def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_p
     screen = io.StringIO()
     report = Report("A proof", Size.QUICK, Console(file=screen, width=100))
     section = report.section("Speed")
-    section.figure(Figure("fast enough", 12, "ms", Target(at_most=20)))
+    section.figure(Figure("fast enough", 12, "ms", Target(at_most=20), why="it would wait"))
     section.figure(Figure("too slow", 40, "ms", Target(at_most=20), why="it waits for the disk"))
     lines = [Line("p50", [(1, 2), (3, 4)]), Line("p99", [(1, 0), (3, 400)])]
     section.plot(Plot("Speed by load", "load, 1/s", "ms", lines, logarithmic=True))
@@ -38,6 +38,26 @@ def test_a_missed_target_is_told_on_the_screen_in_the_page_and_in_the_data(tmp_p
     assert "href=" not in (tmp_path / "speed-by-load.svg").read_text()
     facts = msgspec.json.decode((tmp_path / "report.json").read_bytes())
     assert [each["value"] for each in facts["sections"][0]["figures"]] == [12, 40]
+
+
+def test_what_fails_is_told_as_a_missed_target_and_costs_nothing_that_was_found_before(
+    tmp_path: Path,
+) -> None:
+    screen = io.StringIO()
+    report = Report("A proof", Size.QUICK, Console(file=screen, width=100))
+    report.section("Speed").figure(Figure("fast enough", 12, "ms", Target(at_most=20)))
+    report.save(tmp_path)
+    report.failed("Mail", TimeoutError("the relay\n[never] ended"))
+    page = report.save(tmp_path).read_text()
+
+    assert [figure.name for figure in report.missed] == ["failures"]
+    assert "| fast enough | 12 ms | ≤ 20 | yes |" in page
+    assert "## Mail: not finished" in page
+    assert "**missed** TimeoutError: the relay [never] ended" in page
+    assert "[never] ended" in screen.getvalue()
+    # Until what we started has ended, it would be taken for somebody else's.
+    assert "meanwhile" not in page
+    assert "meanwhile" in report.write(tmp_path).read_text()
 
 
 def test_another_size_than_the_two_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
