@@ -1,4 +1,4 @@
-"""Figures: what a request costs, as ratios measured in one run."""
+"""`make bench`: what Gatepost costs and bears, section by section, as ratios within one run."""
 
 import sys
 from pathlib import Path

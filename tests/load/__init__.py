@@ -1,4 +1,6 @@
-"""A load generator for the proofs: a process of its own, on processors of its own.
+"""A load generator for the proofs: a process of its own, never on the measured processor.
+
+It shares the others with the parts. A machine of one processor has no others.
 
     with Generator.started(cpus.others) as generator:
         run = generator.closed(url, wires, connections=32, seconds=3)      # what it can do

@@ -55,8 +55,9 @@ class Generator:
     def open(self, url: str, requests: Sequence[bytes], *, rate: float, connections: int) -> Run:
         """All requests once, at random times, so many a second whatever the service does.
 
-        A latency counts from when its request was due: waiting for a connection is part of it.
-        The answers are in the order of their requests.
+        A latency counts from when its request was due: waiting for a connection is part of it. Only
+        where the loop's timer came late by less than 2 ms, it counts from there. The answers are in
+        the order of their requests.
         """
         return self._pool.submit(_open, url, requests, rate, connections).result()
 

@@ -26,9 +26,11 @@ COLUMNS = (
 )
 TOLD = (
     "The same requests were sent to a service on either of them, turn by turn in the same minutes;"
-    " each was about another account from anywhere in the tables. Postgres has its default"
-    " settings: the small installation lies in its 128 MB of buffers, the big one does not. CPU is"
-    " that of the service and of the Postgres processes that serve it, with many at a time."
+    " each was about somebody from anywhere in the tables, in the small one about the same people"
+    " again where there are too few. Postgres has its default memory settings: the small"
+    " installation lies in its 128 MB of buffers, the big one does not. Nothing is synced, and the"
+    " operating system may cache every page: no disk is measured. CPU is that of the service and of"
+    " the Postgres processes that serve it, with many at a time."
 )
 BACKENDS = """
     SELECT pid FROM pg_stat_activity

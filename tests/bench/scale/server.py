@@ -19,7 +19,10 @@ from tests.load import Cpus
 
 @contextmanager
 def started(cpus: Cpus) -> Iterator[Part]:
-    """With default settings but for its log, on all processors until moved; deleted at the end."""
+    """With default memory settings, but nothing is synced; on all processors until moved.
+
+    It is deleted at the end.
+    """
     home = Path(tempfile.mkdtemp(prefix="gatepost-scale-"))
     home.chmod(0o711)  # Postgres is `nobody` when we are root, and must pass through
     try:
