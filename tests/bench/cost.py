@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench.bench import Bench
-from tests.bench.process_cpu import busy_seconds, cpu_seconds
 from tests.load import Run
+from tests.load.process_cpu import busy_seconds, cpu_seconds
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from tests.bench import members
 from tests.bench.bench import REAL_COST, Bench
-from tests.bench.process_cpu import forget_peak, peak_mib, resident_mib
 from tests.load import Answer, Run
+from tests.load.process_cpu import forget_peak, peak_mib, resident_mib
 from tests.report import Figure, Line, Plot, Section, Target
 from tests.service_process import ServiceProcess
 from user_service.identity.hash_pool import QUEUE_SECONDS

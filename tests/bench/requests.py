@@ -6,9 +6,9 @@ from tests.bench import latency_by_load, round_trips, shipped_hash
 from tests.bench.bench import Bench
 from tests.bench.measured import CONNECTIONS, CPU_CONNECTIONS, LOAD, USUAL, Measured, Measuring
 from tests.bench.operations import Asking
-from tests.bench.process_cpu import peak_mib, resident_mib
 from tests.bench.yardstick import Yardstick
 from tests.load import Run
+from tests.load.process_cpu import peak_mib, resident_mib
 from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 

@@ -10,8 +10,8 @@ from tests.bench import argon2_trial, members
 from tests.bench.bench import REAL_COST, Bench
 from tests.bench.cost import Cost
 from tests.bench.operations import Operation, registrations
-from tests.bench.process_cpu import peak_mib, resident_mib
 from tests.load import Cpus
+from tests.load.process_cpu import peak_mib, resident_mib
 from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 

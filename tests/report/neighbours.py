@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from tests.bench.process_cpu import busy_seconds
+from tests.load.process_cpu import busy_seconds
 
 ALL = frozenset(range(os.cpu_count() or 1))
 FEW = 0.1

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.bench.process_cpu import busy_seconds
+from tests.load.process_cpu import busy_seconds
 from tests.report import Bars, Figure, Line, Plot, Report, Size, Target
 from tests.report.neighbours import ALL, own_seconds
 

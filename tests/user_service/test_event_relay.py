@@ -16,8 +16,8 @@ from msgspec import Struct
 from shared.events import PasswordResetRequested, SendNotice, UserDeactivated, UserRegistered
 from shared.kafka.reading import records_so_far
 from shared.topics import LIFECYCLE, MAIL
-from tests.bench.process_cpu import cpu_seconds
 from tests.corner import Corner
+from tests.load.process_cpu import cpu_seconds
 from tests.user_service.accounts import opened
 from tests.worker_process import WorkerProcess
 from user_service.outbox import outbox_store

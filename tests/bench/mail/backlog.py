@@ -9,8 +9,8 @@ from tests.bench.bench import Bench
 from tests.bench.mail.office import Moment, Office
 from tests.bench.mail.orders import ask
 from tests.bench.mail.sendgrid import SendGrid
-from tests.bench.process_cpu import peak_mib
 from tests.corner import Corner
+from tests.load.process_cpu import peak_mib
 from tests.report import Figure, Line, Plot, Target
 
 SENDGRID_SECONDS = 0.02

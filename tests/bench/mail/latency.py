@@ -12,9 +12,9 @@ from tests.bench.bench import REAL_COST, Bench
 from tests.bench.mail.office import Office
 from tests.bench.mail.orders import ask_at
 from tests.bench.mail.sendgrid import SendGrid
-from tests.bench.process_cpu import cpu_seconds
 from tests.corner import Corner
 from tests.load import Answer, Run, wire
+from tests.load.process_cpu import cpu_seconds
 from tests.people import PASSWORD
 from tests.report import Figure, Line, Plot, Section, Target
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from tests.bench.bench import Bench
 from tests.bench.mail.sendgrid import KEY, SendGrid
-from tests.bench.process_cpu import cpu_seconds, wanted_seconds
 from tests.corner import Corner
 from tests.load.cpus import pinned
+from tests.load.process_cpu import cpu_seconds, wanted_seconds
 from tests.service_process import free_port
 from tests.system.daemon import daemon
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.bench import Bench
-from tests.bench.process_cpu import cpu_seconds
 from tests.bench.scale.operations import operations
 from tests.bench.scale.town import Caller
 from tests.load import Generator
+from tests.load.process_cpu import cpu_seconds
 from tests.report import Figure, Section, Target
 
 TURNS = 6
