@@ -11,19 +11,17 @@ from uuid import uuid4
 
 import msgspec
 
-from shared.codes import OtpKeys
 from tests.bench import members
 from tests.bench.members import from_somewhere
-from tests.corner import OTP_KEY, Corner
+from tests.bench.registering import registration, verification
+from tests.corner import Corner
 from tests.load import Generator, wire
-from tests.people import PASSWORD
 from tests.service_process import ServiceProcess
 from tests.user_service.services import registered
 
 # Below what registrations may hold of the hash queue.
 PREPARING = 8
 READERS = 64
-KEYS = OtpKeys.parse((f"k1:{OTP_KEY}",))
 
 
 @dataclass
@@ -72,9 +70,9 @@ class Asking:
     def verifications(self, many: int) -> list[bytes]:
         """The right code of as many new registrations."""
         addresses = _addresses(many)
-        asked = self._answers([_registration(address) for address in addresses])
+        asked = self._answers([registration(address, from_somewhere()) for address in addresses])
         return [
-            _verification(address, data["registration_id"])
+            verification(address, data["registration_id"], from_somewhere())
             for address, data in zip(addresses, asked, strict=True)
         ]
 
@@ -113,25 +111,11 @@ class Asking:
 
 
 def registrations(many: int) -> list[bytes]:
-    return [_registration(address) for address in _addresses(many)]
+    return [registration(address, from_somewhere()) for address in _addresses(many)]
 
 
 def _addresses(many: int) -> list[str]:
     return [f"new-{uuid4().hex}@example.org" for _ in range(many)]
-
-
-def _registration(address: str) -> bytes:
-    body = {"name": "Ann Example", "email": address, "password": PASSWORD}
-    return wire("POST", "/api/auth/register", json=body, headers=from_somewhere())
-
-
-def _verification(address: str, registration_id: str) -> bytes:
-    body = {
-        "email": address,
-        "otp": KEYS.code("k1", "register", registration_id, 1, address),
-        "registration_id": registration_id,
-    }
-    return wire("POST", "/api/auth/verify-otp", json=body, headers=from_somewhere())
 
 
 def _over_and_over(wires: list[bytes], many: int) -> list[bytes]:

@@ -12,10 +12,10 @@ from tests.bench.bench import REAL_COST, Bench
 from tests.bench.mail.office import Office
 from tests.bench.mail.orders import ask_at
 from tests.bench.mail.sendgrid import SendGrid
+from tests.bench.registering import registration
 from tests.corner import Corner
-from tests.load import Answer, Run, wire
+from tests.load import Answer, Run
 from tests.load.process_cpu import cpu_seconds
-from tests.people import PASSWORD
 from tests.report import Figure, Line, Plot, Section, Target
 
 WARM_UP = 20
@@ -119,7 +119,7 @@ def _registered(
 ) -> Way:
     bench.report.console.print(f"  {count:,} people register, {rate} a second: {name}")
     addresses = [f"{uuid.uuid4()}@example.org" for _ in range(WARM_UP + count)]
-    requests = [_registration(address) for address in addresses]
+    requests = [registration(address) for address in addresses]
     with bench.service(corner, **(REAL_COST if name == REAL else {})) as service:
         bench.generator.all(service.url, requests[:WARM_UP], connections=2)
         cores = _Cores.now(office.pid, service.process.pid)
@@ -158,11 +158,6 @@ def _mails(office: Office, run: Run, asked: list[tuple[str, float]]) -> Run:
         if address in accepted
     ]
     return replace(run, answers=took)
-
-
-def _registration(address: str) -> bytes:
-    person = {"name": "Ann Example", "email": address, "password": PASSWORD}
-    return wire("POST", "/api/auth/register", json=person)
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 
-from shared.codes import OtpKeys
+from tests.bench.registering import registration, verification
 from tests.bench.scale import crowd
 from tests.bench.scale.town import Caller, Inhabitant
-from tests.corner import OTP_KEY
 from tests.load import Generator, wire
 from tests.people import PASSWORD
 
 CALLERS = 32
 ADMINISTRATORS = 4
 MORE_MATCH = "One page of as many times more matches: it is the newest of them that is asked for."
-KEYS = OtpKeys.parse((f"k1:{OTP_KEY}",))
 
 Ask = Callable[[Caller, Inhabitant], bytes]
 
@@ -64,8 +62,7 @@ def refresh(caller: Caller, person: Inhabitant) -> bytes:
 
 
 def register(_: Caller, __: Inhabitant) -> bytes:
-    newcomer = {"name": "Ann New", "email": _unused(), "password": PASSWORD}
-    return wire("POST", "/api/auth/register", json=newcomer)
+    return registration(_unused())
 
 
 def rename(caller: Caller, person: Inhabitant) -> bytes:
@@ -114,7 +111,7 @@ def by_clerk_id(caller: Caller, person: Inhabitant) -> bytes:
 
 @dataclass(frozen=True)
 class Verification:
-    """Of registrations made for it; their codes are derived, as the email service does."""
+    """Of registrations made for it."""
 
     generator: Generator
     name: str = "verify a code"
@@ -123,20 +120,10 @@ class Verification:
 
     def requests(self, caller: Caller, many: int) -> list[bytes]:
         addresses = [_unused() for _ in range(many)]
-        asked = [
-            wire(
-                "POST", "/api/auth/register", json={"name": "Ann", "email": a, "password": PASSWORD}
-            )
-            for a in addresses
-        ]
+        asked = [registration(address) for address in addresses]
         answers = self.generator.all(caller.service.url, asked, connections=16)
         ids = [json.loads(answer.body)["data"]["registration_id"] for answer in answers]
-        return [self._verify(id, a) for id, a in zip(ids, addresses, strict=True)]
-
-    def _verify(self, id: str, address: str) -> bytes:
-        code = KEYS.code("k1", "register", id, 1, address)
-        body = {"email": address, "otp": code, "registration_id": id}
-        return wire("POST", "/api/auth/verify-otp", json=body)
+        return [verification(address, id) for address, id in zip(addresses, ids, strict=True)]
 
 
 def operations(generator: Generator) -> Iterator[Operation | Verification]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import redis
 
 from tests.bench.bench import Bench
+from tests.bench.registering import registration
 from tests.bench.scale.town import Town
-from tests.load import wire
-from tests.people import PASSWORD, fresh_address, fresh_network
+from tests.people import fresh_address, fresh_network
 from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 from tests.user_service.time_travel import DAY, MINUTE, let_pass
@@ -65,9 +65,7 @@ def _shown(name: str, kind: Kind, registrations: int) -> tuple[str, ...]:
 
 
 def _registration() -> bytes:
-    newcomer = {"name": "Ann New", "email": fresh_address(), "password": PASSWORD}
-    headers = {"x-forwarded-for": fresh_network()}
-    return wire("POST", "/api/auth/register", json=newcomer, headers=headers)
+    return registration(fresh_address(), {"x-forwarded-for": fresh_network()})
 
 
 def _kinds(connection: redis.Redis) -> dict[str, Kind]:
