@@ -30,7 +30,7 @@ quietest of {rounds} rounds. A token's signature is checked once, when it is fir
 Call = Callable[[], Awaitable[object]]
 
 
-class Cost(NamedTuple):
+class Timed(NamedTuple):
     name: str
     microseconds: float
 
@@ -40,13 +40,13 @@ def measure(bench: Bench) -> None:
     rounds = bench.size.pick(15, 60)
     section.tell(HOW.replace("\n", " ").format(ended=ENDED, rounds=rounds))
     with pinned(bench.cpus.measured):
-        bare, seen, *others = asyncio.run(_costs(_stream(), rounds))
+        bare, seen, *others = asyncio.run(_timed(_stream(), rounds))
     section.figure(Figure(seen.name, seen.microseconds, "µs", Target(at_most=50)))
     ratio = seen.microseconds / bare.microseconds
     section.figure(Figure(f"{seen.name}, of the bare look-up", ratio, "×"))
     rows = [
-        (cost.name, f"{cost.microseconds:.1f} µs", f"{cost.microseconds / bare.microseconds:.1f}")
-        for cost in (bare, seen, *others)
+        (each.name, f"{each.microseconds:.1f} µs", f"{each.microseconds / bare.microseconds:.1f}")
+        for each in (bare, seen, *others)
     ]
     section.table("A check", COLUMNS, rows)
 
@@ -60,7 +60,7 @@ def _stream() -> EventStream:
     return stream
 
 
-async def _costs(stream: EventStream, rounds: int) -> list[Cost]:
+async def _timed(stream: EventStream, rounds: int) -> list[Timed]:
     async with StandIn.opened() as issuer, Gatepost(issuer.url, kafka=stream.kafka) as gatepost:
         await _followed(gatepost)
         gatepost._revocations.end_sessions([uuid.uuid4() for _ in range(ENDED)], time.time())
@@ -81,13 +81,13 @@ async def _costs(stream: EventStream, rounds: int) -> list[Cost]:
         headers = [(b"host", b"shop"), (b"authorization", f"Bearer {token}".encode())]
         scope = {"type": "http", "path": "/", "headers": headers}
         return [
-            Cost("the bare look-up", await _cheapest(bare, rounds)),
-            Cost("a check, once seen", await _cheapest(partial(gatepost.check, token), rounds)),
-            Cost(
+            Timed("the bare look-up", await _cheapest(bare, rounds)),
+            Timed("a check, once seen", await _cheapest(partial(gatepost.check, token), rounds)),
+            Timed(
                 "the whole middleware, once seen",
                 await _cheapest(partial(middleware, scope, None, None), rounds),
             ),
-            Cost("a check, first seen", await _cheapest(first_seen, rounds, CALLS // 20)),
+            Timed("a check, first seen", await _cheapest(first_seen, rounds, CALLS // 20)),
         ]
 
 

@@ -41,7 +41,7 @@ class Accepted(NamedTuple):
     at: float
 
 
-class Ledger(Mailbox):
+class Acceptances(Mailbox):
     """Keeps no mail, but when each was accepted."""
 
     def __init__(self) -> None:
@@ -100,14 +100,14 @@ def _serve(line: Connection, cpus: frozenset[int], latency: float) -> None:
 
 
 async def _stand_in(line: Connection, latency: float) -> None:
-    ledger = Ledger()
-    async with MailStandIn(key=KEY, latency=latency, mailbox=ledger) as stand_in:
+    acceptances = Acceptances()
+    async with MailStandIn(key=KEY, latency=latency, mailbox=acceptances) as stand_in:
         line.send(stand_in.url)
-        await asyncio.to_thread(_tell, line, ledger)
+        await asyncio.to_thread(_tell, line, acceptances)
 
 
-def _tell(line: Connection, ledger: Ledger) -> None:
+def _tell(line: Connection, acceptances: Acceptances) -> None:
     # Who asks is gone when the line ends.
     with suppress(EOFError):
         while wanted := line.recv():
-            line.send(ledger.distinct_event_ids if wanted == COUNT else ledger.accepted)
+            line.send(acceptances.distinct_event_ids if wanted == COUNT else acceptances.accepted)

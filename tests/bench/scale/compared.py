@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.bench import Bench
-from tests.bench.scale.operations import operations
+from tests.bench.scale.errands import errands
 from tests.bench.scale.town import Caller
 from tests.load import Generator
 from tests.load.process_cpu import cpu_seconds
@@ -40,8 +40,8 @@ BACKENDS = """
 
 
 @dataclass
-class Measured:
-    """What one operation took in one town; CPU in seconds, of `busy` requests together."""
+class InTown:
+    """What one errand took in one town; CPU in seconds, of `busy` requests together."""
 
     turns: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     busy: int = 0
@@ -56,20 +56,20 @@ class Measured:
 
 
 def compare(bench: Bench, section: Section, small: Caller, big: Caller) -> None:
-    """The ratios of all operations, and a table of what they are made of."""
+    """The ratios of all errands, and a table of what they are made of."""
     section.tell(TOLD)
     rows = []
-    for operation in operations(bench.generator):
-        few = bench.size.pick(30, 60) // (10 if operation.why else 1)
-        requests = [operation.requests(each, needed(few)) for each in (small, big)]
+    for errand in errands(bench.generator):
+        few = bench.size.pick(30, 60) // (10 if errand.why else 1)
+        requests = [errand.requests(each, needed(few)) for each in (small, big)]
         in_small, in_big = measure_turns(
-            bench.generator, (small, big), requests, few, operation.at_once
+            bench.generator, (small, big), requests, few, errand.at_once
         )
-        for many in (1, operation.at_once):
+        for many in (1, errand.at_once):
             ratios = [b / s for b, s in zip(in_big.turns[many], in_small.turns[many], strict=True)]
-            name = f"{operation.name}, {many} at a time: median in big ÷ in small"
-            section.figure(Figure(name, statistics.median(ratios), "×", WITHIN, operation.why))
-        rows.append((operation.name, *in_small.cells, *in_big.cells))
+            name = f"{errand.name}, {many} at a time: median in big ÷ in small"
+            section.figure(Figure(name, statistics.median(ratios), "×", WITHIN, errand.why))
+        rows.append((errand.name, *in_small.cells, *in_big.cells))
     section.table("Medians, and CPU for a request", COLUMNS, rows)
 
 
@@ -84,24 +84,24 @@ def measure_turns(
     requests: Sequence[Sequence[bytes]],
     few: int,
     at_once: int,
-) -> list[Measured]:
+) -> list[InTown]:
     """`few` requests a turn over one connection, `MORE` times as many over `at_once`.
 
     The first turn warms up, and each begins where the last one ended.
     """
-    measured = [Measured() for _ in callers]
+    measured = [InTown() for _ in callers]
     towns = list(zip(callers, map(iter, requests), measured, strict=True))
     for turn in range(TURNS + 1):
         for many in (1, at_once):
             for caller, place, result in towns:
                 batch = list(itertools.islice(place, few if many == 1 else few * MORE))
-                _measure(generator, caller, batch, many, result if turn else Measured())
+                _measure(generator, caller, batch, many, result if turn else InTown())
         towns.reverse()
     return measured
 
 
 def _measure(
-    generator: Generator, caller: Caller, batch: list[bytes], many: int, result: Measured
+    generator: Generator, caller: Caller, batch: list[bytes], many: int, result: InTown
 ) -> None:
     service = caller.service
     service_before, postgres_before = cpu_seconds(service.process.pid), _postgres_seconds(caller)

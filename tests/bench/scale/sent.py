@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.bench.bench import Bench
-from tests.bench.scale.operations import Operation, Verification, changes, operations
+from tests.bench.scale.errands import Errand, Verification, changes, errands
 from tests.bench.scale.statements import inventory, normal
 from tests.bench.scale.town import Caller
 from tests.load import Generator
@@ -51,8 +51,8 @@ def check(bench: Bench, section: Section, caller: Caller, log: Path) -> None:
         section.table("Not on the list", ("statement",), unknown)
 
 
-def _everything(generator: Generator) -> Iterable[Operation | Verification]:
-    return (*operations(generator), *changes(generator))
+def _everything(generator: Generator) -> Iterable[Errand | Verification]:
+    return (*errands(generator), *changes(generator))
 
 
 def statements_in(log: str) -> set[str]:

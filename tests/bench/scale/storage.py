@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from asyncpg import Record
 
 from tests.bench.bench import Bench
-from tests.bench.scale.operations import changes
+from tests.bench.scale.errands import changes
 from tests.bench.scale.town import Caller, Town
 from tests.report import Figure, Line, Plot, Section
 
@@ -80,12 +80,12 @@ def _foresee(section: Section, bytes_of: Mapping[str, float]) -> None:
 def follow_writes(bench: Bench, section: Section, caller: Caller) -> None:
     """What one request of each kind adds to the outbox and to the audit."""
     rows = []
-    for operation in changes(bench.generator):
-        requests = operation.requests(caller, ASKED)
+    for errand in changes(bench.generator):
+        requests = errand.requests(caller, ASKED)
         newest = caller.town.corner.rows(NEWEST)[0]
         answers = bench.generator.all(caller.service.url, requests, connections=4)
         assert all(200 <= answer.status < 300 for answer in answers), answers
         (written,) = caller.town.corner.rows(WRITTEN, *newest)
-        rows.append((operation.name, *(f"{float(each) / ASKED:.3g}" for each in written)))
+        rows.append((errand.name, *(f"{float(each) / ASKED:.3g}" for each in written)))
     columns = ("operation", "events", "bytes of them", "audit entries", "bytes of them")
     section.table("Rows that a request writes", columns, rows)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tests.bench.bench import Bench
-from tests.bench.scale.operations import profile
+from tests.bench.scale.errands import profile
 from tests.bench.scale.town import Caller
 from tests.load import Answer, Run
 from tests.load.cpus import pinned

@@ -22,7 +22,7 @@ Ask = Callable[[Caller, Inhabitant], bytes]
 
 
 @dataclass(frozen=True)
-class Operation:
+class Errand:
     """`ask` writes one person's request; `of_clerk` is whether Clerk must know that person.
 
     `at_once` is how many ask at a time when many do. `why` explains what costs more in a big
@@ -126,13 +126,13 @@ class Verification:
         return [verification(address, id) for address, id in zip(addresses, ids, strict=True)]
 
 
-def operations(generator: Generator) -> Iterator[Operation | Verification]:
-    yield Operation("read a profile", profile)
-    yield Operation("list one's sessions", sessions)
-    yield Operation("introspect a token", introspect)
-    yield Operation("refresh", refresh)
-    yield Operation("log in (cheapest Argon2)", login)
-    yield Operation("register (cheapest Argon2)", register)
+def errands(generator: Generator) -> Iterator[Errand | Verification]:
+    yield Errand("read a profile", profile)
+    yield Errand("list one's sessions", sessions)
+    yield Errand("introspect a token", introspect)
+    yield Errand("refresh", refresh)
+    yield Errand("log in (cheapest Argon2)", login)
+    yield Errand("register (cheapest Argon2)", register)
     yield Verification(generator)
     for name, ask, why in (
         ("admin: search by address", by_address, ""),
@@ -141,19 +141,19 @@ def operations(generator: Generator) -> Iterator[Operation | Verification]:
         ("admin: search the disabled of a common beginning", disabled, MORE_MATCH),
         ("admin: search what only the oldest 1 % have", imported, MORE_MATCH),
     ):
-        yield Operation(name, ask, at_once=ADMINISTRATORS, why=why)
-    yield Operation("user by Clerk's id", by_clerk_id, of_clerk=True)
+        yield Errand(name, ask, at_once=ADMINISTRATORS, why=why)
+    yield Errand("user by Clerk's id", by_clerk_id, of_clerk=True)
 
 
-def changes(generator: Generator) -> Iterator[Operation | Verification]:
+def changes(generator: Generator) -> Iterator[Errand | Verification]:
     """What writes anything; the last two can be done once by everybody."""
-    yield Operation("refresh", refresh)
-    yield Operation("log in from an unknown device", login)
+    yield Errand("refresh", refresh)
+    yield Errand("log in from an unknown device", login)
     yield Verification(generator)
-    yield Operation("change the name", rename)
-    yield Operation("ask for a recovery code", recover)
-    yield Operation("log out", logout)
-    yield Operation("delete the account", delete)
+    yield Errand("change the name", rename)
+    yield Errand("ask for a recovery code", recover)
+    yield Errand("log out", logout)
+    yield Errand("delete the account", delete)
 
 
 def _unused() -> str:
