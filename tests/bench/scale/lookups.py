@@ -65,10 +65,10 @@ def look(section: Section, corner: Corner) -> None:
     section.tell(
         "Postgres was asked how it would answer each statement that stands in the stores' sources,"
         " whatever its arguments (its generic plan); one whose arguments may be left out was run"
-        " with those that people give. A table is read whole when it, or an index of it, is read"
-        f" from end to end; of what was run, when more than {plans.FEW:,} of its rows are read, or"
-        f" by a search for a beginning more than {directory_store.NEWEST:,} and"
-        f" {SEARCHED_SHARE:.0%} of them. What has no more than {plans.FEW:,} is not counted."
+        " with those that people give, and planned for them. A table is read whole when it, or an"
+        f" index of it, is read from end to end; of what was run, when more than {plans.FEW:,} of"
+        f" its rows are read, or by a search for a beginning more than {directory_store.NEWEST:,}"
+        f" and {SEARCHED_SHARE:.0%} of them. What has no more than {plans.FEW:,} is not counted."
     )
     listed, offenders = asyncio.run(_looked_at(corner))
     section.figure(Figure("statements, each in each of its spellings", listed, ""))
