@@ -87,11 +87,12 @@ def measure(bench: Bench, corner: Corner) -> None:
     section.table("By what its settings allow", COLUMNS, [point.row for point in points])
     for point in points:
         if point.concurrency == DEFAULT_CONCURRENCY:
-            _judge(section, point)
+            judge(section, point)
     section.plot(_plot(points))
 
 
-def _judge(section: Section, point: Point) -> None:
+def judge(section: Section, point: Point) -> None:
+    """The nearer limit must be used, and each mail be cheap."""
     if point.allowed < point.per_cpu_second:
         name = f"mails a second of what is allowed, SendGrid in {point.nominal}"
         share, why = point.of_allowed, f"The worker wanted {point.pace.wanted:.0%} of its core."

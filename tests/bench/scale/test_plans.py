@@ -84,6 +84,13 @@ async def test_a_walk_through_a_table_is_told_from_a_look_into_its_index(
     assert await walked("SELECT FROM nobody WHERE version = $1") == []
 
 
+async def test_rows_that_were_looked_at_in_vain_are_counted_for_their_table(
+    crowded: Connection,
+) -> None:
+    wanted = Statement("", "SELECT FROM audit, clients WHERE audit.detail = $1")
+    assert await plans.most_read(crowded, wanted, "no such") == plans.Read("audit", ROWS)
+
+
 @pytest.mark.parametrize("table", OVERDUE)
 async def test_a_batch_of_a_sweep_reads_no_more_than_it_removes(
     crowded: Connection, table: str
