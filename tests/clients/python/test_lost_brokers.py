@@ -56,7 +56,11 @@ async def test_whoever_asks_for_the_ends_in_vain_asks_with_another_client(
         async with asyncio.timeout(10):
             while not asked._failures:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            config["bootstrap.servers"] = stream.brokers
+            # Then none can be made at all, which the thread must outlive.
+            config["security.protocol"] = "nonsense"
+            while asked._failures < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            config.update({"bootstrap.servers": stream.brokers, "security.protocol": "plaintext"})
             while not asked.waiting:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     finally:

@@ -55,16 +55,19 @@ class Watermarks:
 
     def keep_asking(self, stopping: threading.Event) -> None:
         """Return when `stopping` is set."""
-        client: Any = AdminClient(dict(self._config))
+        client: Any = None
         while not stopping.is_set():
             try:
+                # In here: for want of threads, say, none can be made now.
+                if client is None:
+                    client = AdminClient(dict(self._config))
                 self.waiting.append(self._ask(client))
                 self._answered()
             # Whatever it is: without an answer nothing is known, and the next one may be better.
             except Exception as error:
                 self._failed(error)
                 if self._failures % MOST_FAILURES == 0:
-                    client = AdminClient(dict(self._config))
+                    client = None
             stopping.wait(self._pause)
 
     def _answered(self) -> None:
