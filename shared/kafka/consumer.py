@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import confluent_kafka
 import structlog
@@ -74,7 +75,7 @@ class Consumer:
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag_due = 0.0
-        self._doubt = Doubt(connection)
+        self._doubt = Doubt(connection, self._stopping)
         self.lag = 0
 
     async def run(self) -> None:
@@ -131,19 +132,29 @@ class Consumer:
             self._take(client)
             self._store(client)
             self._measure_lag(client)
-            if self._doubt.is_right_about(client):
+            self._mend(client)
+
+    def _mend(self, client: confluent_kafka.Consumer) -> None:
+        try:
+            if self._doubt.confirmed_about(client):
                 self._replace(client)
+        except KafkaException as error:
+            # For want of threads, say, no client can be made now: the next doubt may be luckier.
+            log.warning("kafka_consumer_not_replaced", reason=str(error))
 
     def _replace(self, client: confluent_kafka.Consumer) -> None:
-        log.warning("kafka_consumer_replaced", reason=LOST)
         self._client = self._new_client()
+        log.warning("kafka_consumer_replaced", reason=LOST)
         with self._lock:
             for assignment in self._assignments.values():
                 self._loop.call_soon_threadsafe(assignment.leave)
             # As after a lost session: what was not committed will be seen again.
             self._assignments.clear()
         # It may wait for a coordinator that it does not reach.
-        threading.Thread(target=client.close, name="kafka-farewell", daemon=True).start()
+        farewell = threading.Thread(target=client.close, name="kafka-farewell", daemon=True)
+        # Without a thread it is dropped unclosed, and the group waits for its session to end.
+        with suppress(RuntimeError):
+            farewell.start()
 
     def _new_client(self) -> confluent_kafka.Consumer:
         return confluent_kafka.Consumer(self._connection.client_config() | self._membership)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import structlog
 from confluent_kafka import KafkaException
@@ -17,12 +18,25 @@ PURGE_SECONDS = 0.2
 LOOK_SECONDS = 1.0
 QUIET_SECONDS = 3.0
 # Brokers may have a reason to take nothing, so these double each time that it did not help.
-MOST_LOST, MOST_SILENT_SECONDS = 3, 30.0
+MOST_UNANSWERED, MOST_SILENT_SECONDS = 3, 30.0
 MOST_PATIENCE = 64
 SETTLE_SECONDS = 5.0
 ANSWER_SECONDS = 1.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """`since` when brokers answer a silent client all the same; `unanswered` before that."""
+
+    since: float
+    unanswered: int
+
+    def confirmed_by(self, client: ProducingClient, patience: int) -> bool:
+        silent = min(client.silent_for, time.monotonic() - self.since)
+        unanswered = client.unanswered - self.unanswered
+        return silent > MOST_SILENT_SECONDS * patience or unanswered >= MOST_UNANSWERED * patience
 
 
 class Producer:
@@ -38,8 +52,7 @@ class Producer:
         self._timeout = timeout
         self._client = self._new_client()
         self._patience = 1
-        # Since when the brokers answer all the same, and what was lost before that.
-        self._answering: tuple[float, int] | None = None
+        self._suspicion: Suspicion | None = None
         self._watching: asyncio.Task[None]
 
     def start(self) -> None:
@@ -89,45 +102,48 @@ class Producer:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self._look()
-            except KafkaException as error:
+            except (KafkaException, RuntimeError) as error:
                 # For want of threads, say, no client can be made now; a watch must outlive that.
                 log.warning("kafka_producer_not_replaced", reason=str(error))
 
     async def _look(self) -> None:
-        if reason := await self._objection(self._client):
+        client = self._client
+        self._note_answers(client)
+        if reason := await self._reason_to_replace(client):
             self._replace(reason)
             await asyncio.sleep(SETTLE_SECONDS)
 
-    async def _objection(self, client: ProducingClient) -> str | None:
-        """Why the client has to go, where waiting would not help."""
-        if client.fatal:
-            return client.fatal
+    def _note_answers(self, client: ProducingClient) -> None:
         if client.silent_for < QUIET_SECONDS:
-            self._patience = 1 if client.heard else self._patience
-            self._answering = self._answering if client.lost else None
-            return None
+            self._patience = 1 if client.ever_answered else self._patience
+            self._suspicion = self._suspicion if client.unanswered else None
+
+    async def _reason_to_replace(self, client: ProducingClient) -> str | None:
+        """Why the client has to go, where waiting would not help."""
+        if client.fatal or client.silent_for < QUIET_SECONDS:
+            return client.fatal
         try:
             await client.ping(ANSWER_SECONDS)
         except KafkaUnavailable:
-            self._answering = None
+            self._suspicion = None
             lost_all = await client.has_lost_its_brokers(self._connection)
             return LOST if lost_all else None
-        return self._objection_to_silence(client)
+        return self._reason_in_silence(client)
 
-    def _objection_to_silence(self, client: ProducingClient) -> str | None:
-        now = time.monotonic()
-        since, lost_before = self._answering = self._answering or (now, client.lost)
-        stuck = min(client.silent_for, now - since) > MOST_SILENT_SECONDS * self._patience
-        if stuck or client.lost - lost_before >= MOST_LOST * self._patience:
+    def _reason_in_silence(self, client: ProducingClient) -> str | None:
+        self._suspicion = self._suspicion or Suspicion(time.monotonic(), client.unanswered)
+        if self._suspicion.confirmed_by(client, self._patience):
             self._patience = min(2 * self._patience, MOST_PATIENCE)
             return "the brokers answer and acknowledge nothing"
-        client.calm_down()
+        client.forget_silence()
         return None
 
     def _replace(self, reason: str) -> None:
-        retired, self._client = self._client, self._new_client()
-        self._client.start()
-        self._answering = None
+        successor = self._new_client()
+        # Before it is ours: if no thread can be had, nobody would drive it.
+        successor.start()
+        retired, self._client = self._client, successor
+        self._suspicion = None
         log.warning("kafka_producer_replaced", reason=reason)
         # Only now: whoever tries again at once must find the new one.
         retired.retire()

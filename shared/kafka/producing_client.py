@@ -32,18 +32,19 @@ Outcome = tuple[Acknowledgement, KafkaError | None]
 class ProducingClient:
     """Works between `start` and `close` or `retire`; all of it is called on the loop.
 
-    `cut_off` says that since the last success no broker could be connected to: what waits has not
-    been sent. `fatal` is why librdkafka has given this client up, `lost` how many messages found
-    no answer since the brokers last gave one to any, `heard` whether they ever have.
+    `cut_off` says that no broker could be connected to, and none has acknowledged anything since.
+    `fatal` is why librdkafka has given this client up, `unanswered` how many messages found no
+    answer since the brokers last gave one to any, `ever_answered` whether they ever have.
     """
 
     def __init__(self, config: ClientConfig) -> None:
-        self.cut_off = False
         self.fatal: str | None = None
-        self.lost = 0
-        self.heard = False
+        self.unanswered = 0
+        self.ever_answered = False
         self._unanswered_since: float | None = None
-        self._waiting: set[Acknowledgement] = set()
+        self._cut_off_at: float | None = None
+        # And since when: what is older than the cut may have been sent before it.
+        self._waiting: dict[Acknowledgement, float] = {}
         self._client = confluent_kafka.Producer({**config, "error_cb": self._complained})
         self._loop: asyncio.AbstractEventLoop
         self._decided: list[Outcome] = []
@@ -56,6 +57,10 @@ class ProducingClient:
         """Begin to deliver acknowledgements to the running loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+
+    @property
+    def cut_off(self) -> bool:
+        return self._cut_off_at is not None
 
     @property
     def silent_for(self) -> float:
@@ -71,12 +76,13 @@ class ProducingClient:
         acknowledged.add_done_callback(_look_at)
         sent: list[tuple[str, str | bytes | None]] = [*headers]
         delivered = self._delivery_of(acknowledged)
+        enqueued_at = time.monotonic()
         try:
             self._client.produce(topic, value, key, on_delivery=delivered, headers=sent)
         except (BufferError, KafkaException) as error:
             acknowledged.set_exception(KafkaUnavailable(str(error), certain=True))
         else:
-            self._waiting.add(acknowledged)
+            self._waiting[acknowledged] = enqueued_at
             self._asked()
         return acknowledged
 
@@ -91,12 +97,14 @@ class ProducingClient:
         except KafkaException as error:
             self._asked()
             raise KafkaUnavailable(str(error), certain=True) from None
-        self.cut_off = False
+        self._cut_off_at = None
 
     async def has_lost_its_brokers(self, connection: KafkaConnection) -> bool:
-        return await asyncio.to_thread(has_lost_its_brokers, self._client, connection)
+        return await asyncio.to_thread(
+            has_lost_its_brokers, self._client, connection, self._stopping
+        )
 
-    def calm_down(self) -> None:
+    def forget_silence(self) -> None:
         """Forget a silence that was the brokers', unless there is still something to wait for."""
         if not self._waiting:
             self._unanswered_since = None
@@ -114,7 +122,10 @@ class ProducingClient:
     def retire(self) -> None:
         """Refuse all that waits: whether the brokers have it nobody knows."""
         for acknowledged in self._waiting:
-            acknowledged.set_exception(KafkaUnavailable("the client was replaced", certain=False))
+            # Whoever was cancelled, as a relay that stops, has left its message behind.
+            if not acknowledged.done():
+                replaced = KafkaUnavailable("the client was replaced", certain=False)
+                acknowledged.set_exception(replaced)
         self._waiting.clear()
         self._client.purge(blocking=False)
         self._retired = True
@@ -125,27 +136,36 @@ class ProducingClient:
             self._unanswered_since = time.monotonic()
 
     def _answered(self) -> None:
-        self.lost = 0
-        self.heard = True
+        self.unanswered = 0
+        self.ever_answered = True
         self._unanswered_since = time.monotonic() if self._waiting else None
 
     def _settle(self) -> None:
         with self._lock:
             decided, self._decided = self._decided, []
         for acknowledged, error in decided:
-            self._waiting.discard(acknowledged)
-            if error is not None and error.code() in UNCERTAIN:
-                self.lost += 1
-            else:
-                self._answered()
-            if acknowledged.done():
+            enqueued_at = self._waiting.pop(acknowledged, 0.0)
+            if error is not None:
+                self._failed(acknowledged, error, enqueued_at)
                 continue
-            if error is None:
-                self.cut_off = False
+            self._cut_off_at = None
+            self._answered()
+            if not acknowledged.done():
                 acknowledged.set_result(None)
-            else:
-                certain = self.cut_off or error.code() not in UNCERTAIN
-                acknowledged.set_exception(KafkaUnavailable(str(error), certain=certain))
+
+    def _failed(self, acknowledged: Acknowledgement, error: KafkaError, enqueued_at: float) -> None:
+        answered = error.code() not in UNCERTAIN
+        if answered:
+            self._answered()
+        else:
+            self.unanswered += 1
+        if not acknowledged.done():
+            certain = answered or self._cannot_have_sent(enqueued_at)
+            acknowledged.set_exception(KafkaUnavailable(str(error), certain=certain))
+
+    def _cannot_have_sent(self, enqueued_at: float) -> bool:
+        # A connection that held too briefly for a single acknowledgement goes unnoticed here.
+        return self._cut_off_at is not None and self._cut_off_at < enqueued_at
 
     # -- on the client's own thread --------------------------------------------------------------
 
@@ -162,7 +182,8 @@ class ProducingClient:
 
     def _complained(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
-            self.cut_off = True
+            # Said again with every attempt to connect; the first one counts.
+            self._cut_off_at = self._cut_off_at or time.monotonic()
 
     def _delivery_of(
         self, acknowledged: Acknowledgement

@@ -7,10 +7,14 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import pytest
 
+from shared.events import new_id
+from shared.kafka import KafkaConnection, KafkaUnavailable, Producer, create_topics
+from shared.topics import Topic
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -175,6 +179,33 @@ async def test_nothing_is_acknowledged_without_an_event(house: House) -> None:
     assert any(answer.status_code == 503 for answer in answers)
     for data in acknowledged:
         house.mailroom.about(data["registration_id"])
+
+
+async def test_only_what_was_handed_over_after_the_cut_is_refused_for_certain(
+    house: House,
+) -> None:
+    variables = house.corner.variables
+    connection = KafkaConnection(
+        brokers=variables["KAFKA_BROKER"], topic_prefix=house.corner.topic_prefix
+    )
+    proof = Topic(new_id(), partitions=1, retention=timedelta(minutes=1))
+    await create_topics(connection, [proof])
+    producer, name = Producer(connection, timeout=1.0), connection.topic_name(proof)
+    producer.start()
+    await producer.produce(name, None, b"first", [])
+
+    house.kafka_wire.blackhole()
+    sent = asyncio.create_task(producer.produce(name, None, b"sent, and not acknowledged", []))
+    await asyncio.sleep(0.1)
+    house.kafka_wire.refuse()
+    async with asyncio.timeout(5):
+        while not producer._client.cut_off:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    never_sent = asyncio.create_task(producer.produce(name, None, b"never sent", []))
+    refusals = await asyncio.gather(sent, never_sent, return_exceptions=True)
+    certain = [refusal.certain for refusal in refusals if isinstance(refusal, KafkaUnavailable)]
+    assert certain == [False, True]
+    await producer.close(0)
 
 
 async def test_sigterm_while_kafka_hangs_answers_what_is_in_flight_and_exits_in_time(

@@ -20,11 +20,14 @@ from shared.kafka import (
     lost_brokers,
 )
 from shared.kafka.consumer import BATCH, FETCHED_AHEAD
+from shared.kafka.consuming import FAREWELL_SECONDS
 from shared.topics import SEND_NOTICE, SEND_OTP, Topic
+from tests.no_threads import no_more_threads
 
 pytestmark = pytest.mark.anyio
 
 MOST = 10
+REPLACED = "kafka_consumer_replaced"
 
 
 class Reader:
@@ -107,12 +110,35 @@ async def test_a_consumer_that_lost_all_brokers_begins_anew_once_they_are_there(
     consuming = asyncio.create_task(consumer.run())
     await _produce(producer, connection, SEND_OTP, 5)
     with capture_logs() as logs:
-        consumer._connection = consumer._doubt._connection = connection
-        await reader.has_taken(SEND_OTP, 5)
-    assert [line["event"] for line in logs] == ["kafka_consumer_replaced"]
+        # Then no client can be made at all, which the consumer must outlive.
+        consumer._doubt._connection = replace(connection, protocol="SSL", ca_file="/nowhere")
+        async with asyncio.timeout(10):
+            while not logs:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        # And then it can, but nobody says farewell to the old one.
+        with no_more_threads():
+            consumer._connection = consumer._doubt._connection = connection
+            await reader.has_taken(SEND_OTP, 5)
+    events = [line["event"] for line in logs]
+    assert list(dict.fromkeys(events)) == ["kafka_consumer_not_replaced", REPLACED]
+    assert events.count(REPLACED) == 1
     reader.free[SEND_OTP.name].set()
     consumer.stop()
     await asyncio.wait_for(consuming, 20)
+
+
+async def test_a_consumer_that_doubts_stops_as_fast_as_any_other(
+    connection: KafkaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_brokers, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(lost_brokers, "ANSWER_SECONDS", 0.2)
+    lost = replace(connection, brokers="127.0.0.1:1")
+    consumer = Consumer(lost, group="reader", topics=[SEND_OTP], handle=Reader().handle)
+    consuming = asyncio.create_task(consumer.run())
+    # By then it asks whether a new client is answered.
+    await asyncio.sleep(0.5)
+    consumer.stop()
+    await asyncio.wait_for(consuming, FAREWELL_SECONDS / 2)
 
 
 async def _produce(

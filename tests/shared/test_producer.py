@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -16,6 +17,8 @@ from structlog.testing import capture_logs
 from shared.events import new_id
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer, lost_brokers, producer
 from tests.librdkafka import make_fatal
+from tests.no_threads import no_more_threads
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +80,19 @@ async def test_a_producer_in_a_fatal_state_produces_again(
     assert [line["event"] for line in logs] == [REPLACED]
 
 
+async def test_a_client_is_replaced_only_by_one_that_has_a_thread(
+    connection: KafkaConnection, held: Producer
+) -> None:
+    topic, dead = new_topic(connection), held._client
+    with capture_logs() as logs:
+        with no_more_threads():
+            make_fatal(held)
+            await logged(logs, NOT_REPLACED, "thread")
+            assert held._client is dead
+        await logged(logs, REPLACED, "provoked")
+        await held.produce(topic, None, b"after", [])
+
+
 async def test_a_client_that_lost_all_brokers_is_replaced_once_a_new_one_reaches_them(
     connection: KafkaConnection,
 ) -> None:
@@ -89,9 +105,12 @@ async def test_a_client_that_lost_all_brokers_is_replaced_once_a_new_one_reaches
         with pytest.raises(KafkaUnavailable):
             await lost.ping(0.1)
         await logged(logs, NOT_REPLACED, "ssl.ca.location")
-        lost._connection = connection
-        await logged(logs, REPLACED, "answer a new client")
-    await lost.produce(topic, None, b"after", [])
+        # Where a new client needs longer to be connected than it has for one question.
+        with Proxy.before(urlsplit(f"//{connection.brokers}").port or 0) as long_wire:
+            long_wire.delay(0.08)
+            lost._connection = replace(connection, brokers=f"127.0.0.1:{long_wire.port}")
+            await logged(logs, REPLACED, "answer a new client")
+            await lost.produce(topic, None, b"after", [])
     await lost.close()
 
 
@@ -100,8 +119,11 @@ async def test_what_brokers_never_acknowledge_is_refused_as_uncertain(
 ) -> None:
     monkeypatch.setattr(producer, "MOST_SILENT_SECONDS", 0.5)
     with capture_logs() as logs:
-        with pytest.raises(KafkaUnavailable) as refusal:
-            await held.produce("a-topic-that-is-missing", None, b"waits", [])
+        # As a relay's are that was stopped: they must not keep the others from being refused.
+        held.enqueue("a-topic-that-is-missing", None, b"given up", []).cancel()
+        async with asyncio.timeout(10):
+            with pytest.raises(KafkaUnavailable) as refusal:
+                await held.produce("a-topic-that-is-missing", None, b"waits", [])
         await logged(logs, REPLACED, "acknowledge nothing")
     assert (str(refusal.value), refusal.value.certain) == ("the client was replaced", False)
     # It may be the brokers' fault: the next client gets more time, until one has succeeded.
