@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
@@ -22,7 +22,7 @@ from dev_stack.part import REPOSITORY, Part
 from dev_stack.ports import free_port
 from shared.dead_letters.reading import DeadLetter, DeadLetters
 from shared.kafka import KafkaConnection
-from shared.topics import MAIL, Topic
+from shared.topics import FOREIGN, MAIL, Topic
 from tests.corner import Corner
 from tests.fault_matrix.traffic import Traffic
 from tests.proxy import Proxy
@@ -50,6 +50,10 @@ COMMANDS = {
 FULL_DISK = Path("/dev/full")
 
 
+PartName = Literal["postgres", "redis", "kafka"]
+WireName = Literal["postgres", "redis", "kafka", "sendgrid"]
+
+
 class Strike(NamedTuple):
     """What was done; `at` is of the monotonic clock."""
 
@@ -69,10 +73,10 @@ class Exit(NamedTuple):
 class Deployment:
     """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …
 
-    So is the `traffic`. `deaths` are the killed email workers, and `mails_at_risk` what else may
-    have been doubled; `strikes` are what was done when, by the monotonic clock, and `struck` and
-    `healed` when the fault began and ended. A step may append to `problems` what makes the row
-    red, and note figures that a demand will need.
+    So is the `traffic`. `deaths` are the killed email workers; `mails_at_risk`, and batches of the
+    relay at risk, are what else may have been doubled. `strikes` are what was done when, by the
+    monotonic clock, and `struck` and `healed` when the fault began and ended. A step may append to
+    `problems` what makes the row red, and note figures that a demand will need.
     """
 
     postgres: Part
@@ -89,12 +93,14 @@ class Deployment:
     exits: list[Exit] = field(default_factory=list)
     deaths: int = 0
     mails_at_risk: int = 0
+    batches_at_risk: int = 0
     strikes: list[Strike] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     noted: dict[str, int] = field(default_factory=dict)
     struck: float = 0.0
     healed: float = 0.0
     _traffic: Traffic | None = None
+    _dead_before: frozenset[str] = frozenset()
 
     @classmethod
     @asynccontextmanager
@@ -152,7 +158,8 @@ class Deployment:
         Those `later` are made ready only, and those of `full_disk` log to one. Raises PartFailed.
         """
         self.exits, self.strikes, self.problems, self.noted = [], [], [], {}
-        self.deaths = self.mails_at_risk = 0
+        self.deaths = self.mails_at_risk = self.batches_at_risk = 0
+        self._dead_before = frozenset(letter.id for letter in await self.dead_letters())
         self.processes = {
             name: self._process(
                 name, settings, FULL_DISK if name in full_disk else logs / f"{name}.log", source
@@ -172,12 +179,11 @@ class Deployment:
     def traffic(self, traffic: Traffic) -> None:
         self._traffic = traffic
 
-    def part(self, name: str) -> Part:
-        """Of postgres, redis and kafka."""
+    def part(self, name: PartName) -> Part:
         return {"postgres": self.postgres, "redis": self.redis, "kafka": self.kafka}[name]
 
-    def wire(self, name: str) -> Proxy:
-        """The one before postgres, redis, kafka or sendgrid."""
+    def wire(self, name: WireName) -> Proxy:
+        """The one before it."""
         return {
             "postgres": self.postgres_wire,
             "redis": self.redis_wire,
@@ -200,12 +206,30 @@ class Deployment:
     def thaw(self, name: str) -> None:
         self.processes[name].thaw()
 
+    async def make_whole(self) -> None:
+        """End the processes, and make every part and wire work again; raises PartFailed."""
+        for process in self.processes.values():
+            await asyncio.to_thread(process.kill)
+        for part in (self.postgres, self.redis, self.kafka):
+            if part.running:
+                part.thaw()
+            else:
+                await asyncio.to_thread(part.start)
+        for wire in (self.postgres_wire, self.redis_wire, self.kafka_wire, self.sendgrid_wire):
+            wire.let_pass()
+        self.sendgrid.faults.clear()
+
     async def dead_letters(self, *topics: Topic) -> list[DeadLetter]:
-        """All that ever were, of these topics or of the mails."""
+        """All that ever were, of these topics or of the mails and of other services' events."""
         prefix = self.corner.topic_prefix
         connection = KafkaConnection(brokers=self.kafka.url, topic_prefix=prefix)
         async with Redis.from_url(self.corner.redis_url) as redis:
-            return await DeadLetters(connection, redis, topics or MAIL).waiting()
+            return await DeadLetters(connection, redis, topics or (*MAIL, *FOREIGN)).waiting()
+
+    async def new_dead_letters(self, *topics: Topic) -> list[DeadLetter]:
+        """Those of the row at hand."""
+        letters = await self.dead_letters(*topics)
+        return [letter for letter in letters if letter.id not in self._dead_before]
 
     async def terminate(self, *names: str) -> None:
         """SIGTERM these at once, or all that run, and note how each has ended."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
 
-from tests.fault_matrix.deployment import Deployment
+from tests.fault_matrix.deployment import Deployment, PartName, WireName
 from tests.fault_matrix.row import Step
 from tests.proxy import Proxy
 from tests.report import Size
@@ -17,8 +16,6 @@ TIMES = Size.wanted().pick(3, 10)
 CALM = 8.0
 # After so long a supervisor starts what has ended.
 SUPERVISOR_SECONDS = 1.0
-
-PartName = Literal["postgres", "redis", "kafka"]
 
 
 def kill(name: PartName) -> Step:
@@ -49,7 +46,7 @@ def thaw(name: PartName) -> Step:
     return step
 
 
-def wire(name: PartName, act: Callable[[Proxy], None]) -> Step:
+def wire(name: WireName, act: Callable[[Proxy], None]) -> Step:
     """Do something to the wire before a part."""
 
     async def step(deployment: Deployment) -> None:
@@ -58,15 +55,15 @@ def wire(name: PartName, act: Callable[[Proxy], None]) -> Step:
     return step
 
 
-def refuse(name: PartName) -> Step:
+def refuse(name: WireName) -> Step:
     return wire(name, Proxy.refuse)
 
 
-def let_pass(name: PartName) -> Step:
+def let_pass(name: WireName) -> Step:
     return wire(name, Proxy.let_pass)
 
 
-def reset_again_and_again(name: PartName) -> Step:
+def reset_again_and_again(name: WireName) -> Step:
     """Reset all connections to a part, twice a second."""
 
     async def step(deployment: Deployment) -> None:

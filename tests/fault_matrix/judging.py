@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.row import Row, Verdict
-from user_service.outbox.relay import BATCH
 
 # What is promised, and what a busy machine may add to it.
 SLOWEST_SECONDS = 3.0 + 0.5
 RECOVERY_SECONDS = 10.0
 SIGTERM_SECONDS = 15.0
 
+# Whether it is wrong, and the sentence that says what.
+Check = tuple[bool, str]
+
 
 @dataclass(frozen=True)
 class Found:
-    """What is missing, by what it is called, and what is there too often."""
+    """What is missing, by what it is called, and what is there too often.
+
+    `unserved` are the steps in which nobody succeeded any more, `dead_letters` why each new one is
+    there.
+    """
 
     missing: Mapping[str, list[str]]
+    unserved: list[str]
+    dead_letters: list[str]
     doubled: int
     doubled_at_most: int
     differing: int
     doubled_events: int
+    events_at_most: int
     duplicate_users: int
     ended: list[str]
     tracebacks: int
@@ -31,40 +40,13 @@ class Found:
 
 
 def judged(row: Row, deployment: Deployment, found: Found) -> Verdict:
-    ledger, exits = deployment.traffic.ledger, tuple(deployment.exits)
-    struck, healed = deployment.struck, deployment.healed
-    unanswered, wrong = ledger.unanswered(), ledger.wrong(row.statuses)
-    slowest, recovery = ledger.slowest(), ledger.recovery(healed)
-    late = [exit for exit in exits if exit.code != 0 or exit.seconds > SIGTERM_SECONDS]
-    harmed = ledger.harmed(row.unharmed, until=healed)
-    apart = ledger.failed_apart_from(struck, healed)
-    events_at_most = row.batches * BATCH
-    refused = sum(each.status == 503 for each in ledger.seen)
-    mail_recovery, longest_wait = ledger.mail_recovery(healed), ledger.longest_wait()
-    checks = {
-        **{f"{len(lost)} {what}": lost for what, lost in found.missing.items()},
-        "nobody was acknowledged": not ledger.acknowledged,
-        f"{found.doubled} mails doubled, {found.doubled_at_most} allowed": found.doubled
-        > found.doubled_at_most,
-        f"{found.differing} doubles with another code": found.differing,
-        f"{found.doubled_events} events doubled, {events_at_most} allowed": found.doubled_events
-        > events_at_most,
-        f"{found.duplicate_users} duplicate users": found.duplicate_users,
-        f"{len(wrong)} wrong answers, as {wrong[:1]}": wrong,
-        f"{len(unanswered)} unanswered, as {unanswered[:1]}": unanswered and not row.unanswered,
-        f"{len(harmed)} harmed, as {harmed[:1]}": harmed,
-        f"{len(apart)} failed apart from the fault, as {apart[:1]}": apart,
-        f"an answer after {slowest:.1f} s": slowest > SLOWEST_SECONDS,
-        f"recovered after {recovery:.1f} s": recovery > RECOVERY_SECONDS,
-        f"SIGTERM: {late}": late,
-        f"mails recovered after {mail_recovery:.1f} s": mail_recovery > row.mail_recovery,
-        f"ended without being asked: {found.ended}": found.ended,
-        f"{found.tracebacks} tracebacks in the logs": found.tracebacks,
-        f"only {refused} refused: was it felt?": refused < row.least_refused,
-        f"no mail waited for more than {longest_wait:.1f} s: was it felt?": longest_wait
-        < row.longest_wait,
-        **dict.fromkeys(found.demanded, True),
-    }
+    ledger, healed = deployment.traffic.ledger, deployment.healed
+    checks = (
+        *_of_what_is_there(row, deployment, found),
+        *_of_answers(row, deployment, found),
+        *_of_times(row, deployment),
+        *_of_processes(deployment, found),
+    )
     return Verdict(
         row=row.name,
         acknowledged=len(ledger.acknowledged),
@@ -72,13 +54,62 @@ def judged(row: Row, deployment: Deployment, found: Found) -> Verdict:
         doubled=found.doubled,
         doubled_events=found.doubled_events,
         duplicate_users=found.duplicate_users,
-        slowest=slowest,
-        refused=refused,
-        unanswered=len(unanswered),
-        wrong=len(wrong),
-        recovery=recovery,
-        mail_recovery=mail_recovery,
-        longest_wait=longest_wait,
-        exits=exits,
-        problems=tuple(problem for problem, holds in checks.items() if holds),
+        slowest=ledger.slowest(),
+        refused=sum(each.status == 503 for each in ledger.seen),
+        unanswered=len(ledger.unanswered()),
+        wrong=len(ledger.wrong(row.statuses)),
+        recovery=ledger.recovery(healed),
+        mail_recovery=ledger.mail_recovery(healed),
+        longest_wait=ledger.longest_wait(),
+        exits=tuple(deployment.exits),
+        problems=(*(said for wrong, said in checks if wrong), *found.demanded),
     )
+
+
+def _of_what_is_there(row: Row, deployment: Deployment, found: Found) -> Iterator[Check]:
+    for what, lost in found.missing.items():
+        yield bool(lost), f"{len(lost)} {what}"
+    yield not deployment.traffic.ledger.acknowledged, "nobody was acknowledged"
+    dead = [why for why in found.dead_letters if why.partition(":")[0] not in row.dead_letters]
+    yield bool(dead), f"{len(dead)} dead letters, as {dead[:1]}"
+    doubled, most = found.doubled, found.doubled_at_most
+    yield doubled > most, f"{doubled} mails doubled, {most} allowed"
+    yield found.differing > 0, f"{found.differing} doubles with another code"
+    doubled, most = found.doubled_events, found.events_at_most
+    yield doubled > most, f"{doubled} events doubled, {most} allowed"
+    yield found.duplicate_users > 0, f"{found.duplicate_users} duplicate users"
+
+
+def _of_answers(row: Row, deployment: Deployment, found: Found) -> Iterator[Check]:
+    ledger, struck, healed = deployment.traffic.ledger, deployment.struck, deployment.healed
+    wrong, unanswered = ledger.wrong(row.statuses), ledger.unanswered()
+    yield bool(wrong), f"{len(wrong)} wrong answers, as {wrong[:1]}"
+    noticed = bool(unanswered) and not row.unanswered
+    yield noticed, f"{len(unanswered)} unanswered, as {unanswered[:1]}"
+    harmed = ledger.harmed(row.unharmed, until=healed)
+    yield bool(harmed), f"{len(harmed)} harmed, as {harmed[:1]}"
+    apart = ledger.failed_apart_from(struck, healed)
+    yield bool(apart), f"{len(apart)} failed apart from the fault, as {apart[:1]}"
+    astray = ledger.astray
+    yield bool(astray), f"{len(astray)} journeys ended by what was not foreseen, as {astray[:1]}"
+    refused = sum(each.status == 503 for each in ledger.seen)
+    yield refused < row.least_refused, f"only {refused} refused: was it felt?"
+    yield bool(found.unserved), f"at the end nobody succeeded any more: {found.unserved}"
+
+
+def _of_times(row: Row, deployment: Deployment) -> Iterator[Check]:
+    ledger, healed = deployment.traffic.ledger, deployment.healed
+    slowest, recovery = ledger.slowest(), ledger.recovery(healed)
+    yield slowest > SLOWEST_SECONDS, f"an answer after {slowest:.1f} s"
+    yield recovery > RECOVERY_SECONDS, f"recovered after {recovery:.1f} s"
+    late, longest = ledger.mail_recovery(healed), ledger.longest_wait()
+    yield late > row.mail_recovery, f"mails recovered after {late:.1f} s"
+    unfelt = longest < row.longest_wait
+    yield unfelt, f"no mail waited for more than {longest:.1f} s: was it felt?"
+
+
+def _of_processes(deployment: Deployment, found: Found) -> Iterator[Check]:
+    late = [end for end in deployment.exits if end.code != 0 or end.seconds > SIGTERM_SECONDS]
+    yield bool(late), f"SIGTERM: {late}"
+    yield bool(found.ended), f"ended without being asked: {found.ended}"
+    yield found.tracebacks > 0, f"{found.tracebacks} tracebacks in the logs"

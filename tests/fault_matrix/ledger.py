@@ -10,6 +10,10 @@ from typing import NamedTuple
 from tests.people import Person
 
 AS_PROMISED = {"register": 202, "resend": 202, "verify": 201, "log in": 200, "profile": 200}
+EVERYTHING = frozenset(AS_PROMISED)
+# What people do as long as the load lasts. Verifying and resending follow on mails, and are tried
+# again until they succeed or the recovery has taken too long.
+STEADY = ("register", "log in", "profile")
 # What takes longer than this is a late mail.
 PROMPT_SECONDS = 2.0
 
@@ -24,7 +28,8 @@ class Arrival(NamedTuple):
 class Seen(NamedTuple):
     """One request; times are of the monotonic clock, status 0 means that no answer came.
 
-    `proper` is about refusals: whether a 503 says when to come again, in the form of all others.
+    `proper` is a success with a JSON object, and a refusal that says when to come again, in the
+    form of all others.
     """
 
     step: str
@@ -48,6 +53,8 @@ class Ledger:
     resent: set[str] = field(default_factory=set)
     """Addresses of those who asked for another mail."""
     arrivals: list[Arrival] = field(default_factory=list)
+    astray: list[str] = field(default_factory=list)
+    """What ended somebody's journey without having been foreseen."""
 
     def lost_mails(self, mailed: Mapping[str, int], put_aside: frozenset[str]) -> list[str]:
         """Addresses that were told 202, got no mail, and whose event is no dead letter either."""
@@ -89,6 +96,23 @@ class Ledger:
             or (each.at > ended and each.status == 0)
         ]
 
+    def unserved(self, since: float) -> list[str]:
+        """Of what people do all the time, in what nobody has succeeded since then."""
+        served = {
+            each.step
+            for each in self.seen
+            if each.at + each.seconds >= since and each.status == AS_PROMISED[each.step]
+        }
+        return [step for step in STEADY if step not in served]
+
+    def is_steady(self, since: float) -> bool:
+        """Whether everything that people do all the time has succeeded since then, each time."""
+        failed = any(
+            each.at + each.seconds >= since and each.status != AS_PROMISED[each.step]
+            for each in self.seen
+        )
+        return not failed and not self.unserved(since)
+
     def slowest(self) -> float:
         """Seconds of the slowest answer."""
         return max((each.seconds for each in self.seen if each.status), default=0.0)
@@ -129,6 +153,6 @@ class Ledger:
 
 
 def _right(seen: Seen, allowed: frozenset[int]) -> bool:
-    if seen.status == 503:
+    if seen.status in (503, AS_PROMISED[seen.step]):
         return seen.proper
-    return seen.status in (0, AS_PROMISED[seen.step]) or seen.status in allowed
+    return seen.status == 0 or seen.status in allowed

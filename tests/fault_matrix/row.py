@@ -25,7 +25,7 @@ class Row:
     `unharmed` are steps that must not notice, `unanswered` says whether connections may break, and
     `deaths` how many ends of email workers or of their connections may each double what is in
     flight. `batches` is how many batches of the relay may go out twice. `statuses` are allowed
-    besides a success and a 503.
+    besides a success and a 503, and `dead_letters` why mails or events may be put aside.
 
     A fault that nobody felt proves nothing: `least_refused` requests must have been refused, and
     some mail must have come no sooner than after `longest_wait` seconds. `demands` ask for more,
@@ -50,6 +50,7 @@ class Row:
     deaths: int = 0
     doubled_at_most: int | None = None
     statuses: frozenset[int] = frozenset()
+    dead_letters: frozenset[str] = frozenset()
     lasts: float | None = None
     least_refused: int = 0
     longest_wait: float = 0.0
@@ -84,20 +85,20 @@ class Verdict:
     """
 
     row: str
-    acknowledged: int
-    lost: int
-    doubled: int
-    doubled_events: int
-    duplicate_users: int
-    slowest: float
-    refused: int
-    unanswered: int
-    wrong: int
-    recovery: float
-    mail_recovery: float
-    longest_wait: float
-    exits: tuple[Exit, ...]
-    problems: tuple[str, ...]
+    acknowledged: int = 0
+    lost: int = 0
+    doubled: int = 0
+    doubled_events: int = 0
+    duplicate_users: int = 0
+    slowest: float = 0.0
+    refused: int = 0
+    unanswered: int = 0
+    wrong: int = 0
+    recovery: float = 0.0
+    mail_recovery: float = 0.0
+    longest_wait: float = 0.0
+    exits: tuple[Exit, ...] = ()
+    problems: tuple[str, ...] = ()
     timeline: Plot | None = None
 
     @property

@@ -6,12 +6,13 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 
 from dev_stack.mail_stand_in import Mail, MailStandIn, MailView
 from tests.fault_matrix.ledger import AS_PROMISED, PROMPT_SECONDS, Arrival, Ledger, Seen
@@ -36,6 +37,13 @@ class GaveUp(Exception):
     """Somebody was answered what no retry changes, or waited for too long."""
 
 
+class Answer(NamedTuple):
+    """What a request came to; the body of a success, or None."""
+
+    seen: Seen
+    body: dict[str, Any] | None = None
+
+
 @dataclass
 class Traffic:
     """`rate` people a second register at one of `urls`, and as many return to log in.
@@ -57,6 +65,22 @@ class Traffic:
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _turns: itertools.count[int] = field(default_factory=itertools.count)
+
+    @asynccontextmanager
+    async def flowing(self) -> AsyncIterator[None]:
+        """People keep coming as long as this lasts, and then whoever is there goes on to the end.
+
+        When it ends by an exception, so does everybody's journey.
+        """
+        load = asyncio.create_task(self.flow())
+        try:
+            yield
+            self.ebb()
+            await load
+            await self.settle()
+        finally:
+            for task in (load, *self._under_way):
+                task.cancel()
 
     async def flow(self) -> None:
         """People keep coming until `ebb`, however slowly they are served."""
@@ -94,17 +118,20 @@ class Traffic:
         ]
 
     def _begin(self, journey: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(self._until_given_up(journey))
+        task = asyncio.create_task(journey)
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
 
-    async def _until_given_up(self, journey: Coroutine[None, None, None]) -> None:
-        with suppress(GaveUp):  # the ledger has what was said
-            await journey
+    def _ended(self, journey: asyncio.Task[None]) -> None:
+        self._under_way.discard(journey)
+        error = None if journey.cancelled() else journey.exception()
+        # Of who gave up the ledger has what was said; of anything else nobody would learn.
+        if error and not isinstance(error, GaveUp):
+            self.ledger.astray.append(repr(error))
 
     async def _newcomer(self, person: Person) -> None:
         ledger = self.ledger
-        answer = await self._once("register", person, json=person.registration())
+        answer = (await self._once("register", person, json=person.registration())).body
         if answer is None:
             return  # nothing was promised
         registration_id = answer["data"]["registration_id"]
@@ -175,7 +202,7 @@ class Traffic:
             await self._once("profile", person, token=token)
 
     async def _log_in(self, person: Person) -> str | None:
-        answer = await self._once("log in", person, json=person.credentials())
+        answer = (await self._once("log in", person, json=person.credentials())).body
         if answer is None:
             return None
         self.ledger.logins[person.email] += 1
@@ -184,21 +211,28 @@ class Traffic:
 
     async def _until_done(self, step: str, person: Person, **request: Any) -> dict[str, Any]:
         deadline = time.monotonic() + self.patience
-        while (answer := await self._once(step, person, **request)) is None:
-            last = self.ledger.seen[-1]
+        while True:
+            last, body = await self._once(step, person, **request)
+            if body is not None:
+                return body
             if time.monotonic() > deadline or last.status not in (0, 503):
                 raise GaveUp(last.said)
             await asyncio.sleep(0.5)
-        return answer
 
     async def _once(
         self, step: str, person: Person, *, json: Any = None, token: str | None = None
-    ) -> dict[str, Any] | None:
-        """The body of a success. Who is refused a connection tries the next service at once."""
-        method, path = PATHS[step]
+    ) -> Answer:
+        """Ask, and write down what came of it."""
         headers = {"x-forwarded-for": person.network}
         if token:
             headers["authorization"] = f"Bearer {token}"
+        answer = await self._asked(step, json, headers)
+        self.ledger.seen.append(answer.seen)
+        return answer
+
+    async def _asked(self, step: str, json: Any, headers: dict[str, str]) -> Answer:
+        """Who is refused a connection tries the next service at once."""
+        method, path = PATHS[step]
         first = next(self._turns) % len(self.urls)
         for url in (*self.urls[first:], *self.urls[:first]):
             began = time.monotonic()
@@ -206,25 +240,33 @@ class Traffic:
                 async with self.http.request(
                     method, url + path, json=json, headers=headers
                 ) as answer:
-                    body = await answer.json(content_type=None)
-                    self._note(step, began, answer, body)
-                    return body if answer.status == AS_PROMISED[step] else None
+                    return _read(step, began, answer, await answer.read())
             except aiohttp.ClientConnectorError:
                 continue
             except (aiohttp.ClientError, TimeoutError) as error:
                 if str(error).endswith(NOT_ASKED.format(url + path)):
                     continue  # a connection that was kept open has ended in the meantime
-                self._unanswered(step, began, repr(error))
-                return None
-        self._unanswered(step, began, "nobody listens")
-        return None
+                return _unanswered(step, began, repr(error))
+        return _unanswered(step, began, "nobody listens")
 
-    def _note(self, step: str, began: float, answer: aiohttp.ClientResponse, body: Any) -> None:
-        after = answer.headers.get("retry-after", "")
-        proper = answer.content_type == PROBLEM and after.isdigit() and 1 <= int(after) <= 60
-        seconds = time.monotonic() - began
-        said = "" if answer.status < 400 else str(body)[:200]
-        self.ledger.seen.append(Seen(step, began, seconds, answer.status, proper, said))
 
-    def _unanswered(self, step: str, began: float, why: str) -> None:
-        self.ledger.seen.append(Seen(step, began, time.monotonic() - began, 0, said=why))
+def _read(step: str, began: float, answer: aiohttp.ClientResponse, content: bytes) -> Answer:
+    """Whatever it says: an answer that cannot be read is one that is not proper."""
+    try:
+        body = msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        body = None
+    seconds, succeeded = time.monotonic() - began, answer.status == AS_PROMISED[step]
+    proper = body is not None and (succeeded or _is_proper_refusal(answer))
+    said = "" if succeeded and proper else content.decode("utf-8", "replace")[:300]
+    seen = Seen(step, began, seconds, answer.status, proper, said)
+    return Answer(seen, body if succeeded else None)
+
+
+def _is_proper_refusal(answer: aiohttp.ClientResponse) -> bool:
+    after = answer.headers.get("retry-after", "")
+    return answer.content_type == PROBLEM and after.isdigit() and 1 <= int(after) <= 60
+
+
+def _unanswered(step: str, began: float, why: str) -> Answer:
+    return Answer(Seen(step, began, time.monotonic() - began, 0, said=why))

@@ -16,14 +16,13 @@ import tempfile
 from pathlib import Path
 
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row, Step
 from tests.fault_matrix.steps import all_arrive
 from tests.report import Size
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 OFFSET = Path(tempfile.gettempdir()) / f"gatepost-matrix-clock-{os.getpid()}"
-UNHARMED = frozenset(AS_PROMISED)
 RIGHT = "+0"
 AHEAD, BEHIND = "+7200", "-7200"
 # The library makes each look at the clock so dear that a service costs several times as much.
@@ -61,7 +60,7 @@ def _row(process: str, words: str, offset: str) -> Row:
         more_settings=faked(process),
         lasts=SECONDS,
         rate=PEOPLE_PER_SECOND,
-        unharmed=UNHARMED,
+        unharmed=EVERYTHING,
         demands=(all_arrive,),
     )
 

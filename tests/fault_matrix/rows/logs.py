@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import ALL_PROCESSES, Row
 from tests.fault_matrix.steps import all_arrive, nothing
 
@@ -13,7 +13,7 @@ ROWS = (
         nothing,
         nothing,
         full_disk=frozenset(ALL_PROCESSES),
-        unharmed=frozenset(AS_PROMISED),
+        unharmed=EVERYTHING,
         demands=(all_arrive,),
     ),
 )

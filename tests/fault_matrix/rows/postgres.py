@@ -20,11 +20,10 @@ from tests.fault_matrix.faults import (
     thaw,
     wire,
 )
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.steps import nothing
 
-EVERYTHING = frozenset(AS_PROMISED)
 FELT = (refused("register", "verify", "log in"), refused("profile", least=1))
 # So long do people look for their mail: whoever is caught by the fault must still arrive.
 THINKING = 1.0

@@ -16,11 +16,10 @@ from tests.fault_matrix.faults import (
     thaw,
     wire,
 )
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.steps import nothing
 
-EVERYTHING = frozenset(AS_PROMISED)
 # Login goes on with a throttle of each process, and profile does not notice.
 UNHARMED = frozenset({"log in", "profile"})
 FELT = (refused("register", "verify"),)

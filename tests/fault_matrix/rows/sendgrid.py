@@ -10,14 +10,14 @@ from typing import Any
 from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix import steps
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.faults import let_pass, wire
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Demand, Row, Step
 from tests.fault_matrix.steps import all_arrive, logged, nothing
 from tests.people import Person
 from tests.report import Size
 
 SIZE = Size.wanted()
-UNHARMED = frozenset(AS_PROMISED)
 
 TOO_MANY = SIZE.pick(20, 100)
 RESET_SECONDS = 5
@@ -31,7 +31,6 @@ PAUSE_SECONDS = SIZE.pick(10, 30)
 
 def fails(*faults: Fault) -> Step:
     async def strike(deployment: Deployment) -> None:
-        deployment.noted["dead"] = len(await deployment.dead_letters())
         for fault in faults:
             deployment.sendgrid.faults.add(fault)
 
@@ -40,17 +39,6 @@ def fails(*faults: Fault) -> Step:
 
 async def works(deployment: Deployment) -> None:
     deployment.sendgrid.faults.clear()
-
-
-def dead(*reasons: str) -> Demand:
-    """Demands that just these dead letters are new."""
-
-    async def demand(deployment: Deployment) -> list[str]:
-        letters = (await deployment.dead_letters())[deployment.noted["dead"] :]
-        found = [letter.end.reason for letter in letters]
-        return [] if found == list(reasons) else [f"dead letters: {found[:5]} ({len(found)})"]
-
-    return demand
 
 
 # -- too many requests -----------------------------------------------------------------------------
@@ -120,6 +108,11 @@ async def refuse_one(deployment: Deployment) -> None:
     deployment.traffic.comes(person)
 
 
+async def one_is_put_aside(deployment: Deployment) -> list[str]:
+    letters = len(await deployment.new_dead_letters())
+    return [] if letters == 1 else [f"{letters} dead letters, where one was refused"]
+
+
 async def only_one_asks_again(deployment: Deployment) -> list[str]:
     resent = deployment.traffic.ledger.resent
     return [] if len(resent) == 1 else [f"{len(resent)} had to ask for another mail"]
@@ -140,25 +133,14 @@ async def keep_the_line(deployment: Deployment) -> None:
 
 
 async def refuse(deployment: Deployment) -> None:
-    await fails()(deployment)
     deployment.sendgrid_wire.refuse()
     # Reset after the mail had arrived: so much cannot be told.
     deployment.mails_at_risk += IN_FLIGHT
 
 
-async def narrow(deployment: Deployment) -> None:
-    """A mail of about ten kilobytes takes a second."""
-    await fails()(deployment)
-    deployment.sendgrid_wire.throttle(10_000)
-
-
-async def let_pass(deployment: Deployment) -> None:
-    deployment.sendgrid_wire.let_pass()
-
-
 def _row(fault: str, strike: Step, heal: Step, *demands: Demand, **more: Any) -> Row:
-    demands = (all_arrive, *(demands or (dead(),)))
-    return Row("SendGrid", fault, strike, heal, unharmed=UNHARMED, demands=demands, **more)
+    demands = (all_arrive, *demands)
+    return Row("SendGrid", fault, strike, heal, unharmed=EVERYTHING, demands=demands, **more)
 
 
 ROWS = (
@@ -173,7 +155,6 @@ ROWS = (
         "500 and 503, every other request",
         fails(Fault(status=500, probability=0.3), Fault(status=503, probability=0.3)),
         works,
-        dead(),
         logged("send_failed", least=20),
         mail_recovery=PAUSE_SECONDS,
     ),
@@ -182,7 +163,6 @@ ROWS = (
         "hangs",
         fails(Fault(hang=True)),
         works,
-        dead(),
         logged("send_failed", least=IN_FLIGHT),
         lasts=HUNG_SECONDS,
         longest_wait=HUNG_SECONDS - 2,
@@ -192,7 +172,6 @@ ROWS = (
         "401 for a while",
         refuse_key,
         accept_key,
-        dead(),
         logged("key_refused"),
         lasts=0,
         longest_wait=KEY_REFUSED_SECONDS - 1,
@@ -201,18 +180,25 @@ ROWS = (
         "400 for one recipient",
         refuse_one,
         nothing,
-        dead("refused"),
+        one_is_put_aside,
         only_one_asks_again,
+        dead_letters=frozenset({"refused"}),
         resend_after=5,
     ),
     _row(
         "connections refused",
         refuse,
-        let_pass,
+        let_pass("sendgrid"),
         lasts=OUTAGE_SECONDS,
         longest_wait=OUTAGE_SECONDS - 2,
         mail_recovery=PAUSE_SECONDS,
     ),
     _row("two seconds slower", fails(Fault(delay_ms=2000)), works, longest_wait=2),
-    _row("a narrow wire", narrow, let_pass, longest_wait=1),
+    # A mail of about ten kilobytes takes a second.
+    _row(
+        "a narrow wire",
+        wire("sendgrid", lambda proxy: proxy.throttle(10_000)),
+        let_pass("sendgrid"),
+        longest_wait=1,
+    ),
 )

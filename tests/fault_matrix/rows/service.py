@@ -7,22 +7,20 @@ import signal
 
 from dev_stack import process_tree
 from tests.fault_matrix.demands import unanswered
-from tests.fault_matrix.deployment import Deployment
+from tests.fault_matrix.deployment import Deployment, PartName
 from tests.fault_matrix.faults import (
     CALM,
     TIMES,
-    PartName,
     kill_again_and_again,
     restart_in_turn,
     terminate_while_hung,
     thaw_and_start,
 )
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.steps import nothing
 
 TWO = ("service", "service-2", "worker", "email")
-EVERYTHING = frozenset(AS_PROMISED)
 NOBODY_LISTENS = "nobody listens"
 
 

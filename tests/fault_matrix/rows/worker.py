@@ -14,13 +14,12 @@ from tests.fault_matrix.faults import (
     terminate_while_hung,
     thaw_and_start,
 )
-from tests.fault_matrix.ledger import AS_PROMISED
+from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.steps import logged, nothing
 from tests.user_service.neighbour import SOURCE, Neighbour
 from user_service.outbox.outbox_store import RELAY_LOCK
 
-EVERYTHING = frozenset(AS_PROMISED)
 TWO = ("service", "worker", "worker-2", "email")
 FOLLOWING = {"LIFECYCLE_SOURCES": SOURCE}
 RELAYING = f"SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = {RELAY_LOCK & 0xFFFFFFFF}"
