@@ -1,6 +1,7 @@
 """`python -m tests.fault_matrix [words of a row …]`: what is lost when something fails.
 
-SIZE=quick (the default) takes some minutes; SIZE=full an hour, half of it a random storm.
+SIZE=quick (the default) takes some twenty minutes; SIZE=full an hour and a half, half an hour of it
+a random storm.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ def main() -> None:
     os.environ.setdefault("CI", "true")  # a real Kafka, or none
     shutil.rmtree(LOGS, ignore_errors=True)
     report = Report("What is lost when something fails", Size.wanted())
-    passed = asyncio.run(_run(report, wanted, guards))
-    print(report.write(FOLDER))
+    passed = False
+    try:
+        passed = asyncio.run(_run(report, wanted, guards))
+    finally:
+        # Whatever ends the run, what was found until then stands.
+        print(report.write(FOLDER))
     sys.exit(not passed)
 
 
@@ -61,10 +66,12 @@ async def _carried_out(
         return verdicts
     introduce(report.section("How to read it"), rows.ABSENT)
     section, pace = report.section("Rows"), Pace.of(report.size)
-    for number, row in enumerate(wanted, 1):
-        verdicts.append(await carry_out(row, deployment, pace, LOGS / row.file_name))
-        report.console.print(f"{number}/{len(wanted)} {told(verdicts[-1])}")
-    show_rows(section, verdicts)
+    try:
+        for number, row in enumerate(wanted, 1):
+            verdicts.append(await carry_out(row, deployment, pace, LOGS / row.file_name))
+            report.console.print(f"{number}/{len(wanted)} {told(verdicts[-1])}")
+    finally:
+        show_rows(section, verdicts)
     return verdicts
 
 
@@ -75,11 +82,13 @@ async def _proved(
     if not guards:
         return proofs
     section, pace = report.section("The ledger"), Pace(2, 4, 4, patience=20)
-    for number, guard in enumerate(guards, 1):
-        proofs.append(await prove(guard, deployment, pace, LOGS))
-        outcome = "proved" if proofs[-1].holds else "[red]not proved[/]"
-        report.console.print(f"{number}/{len(guards)} {guard.guard}: {outcome}")
-    show_proofs(section, proofs)
+    try:
+        for number, guard in enumerate(guards, 1):
+            proofs.append(await prove(guard, deployment, pace, LOGS))
+            outcome = "proved" if proofs[-1].holds else "[red]not proved[/]"
+            report.console.print(f"{number}/{len(guards)} {guard.guard}: {outcome}")
+    finally:
+        show_proofs(section, proofs)
     return proofs
 
 

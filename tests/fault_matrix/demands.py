@@ -22,17 +22,20 @@ def refused(*steps: str, least: int = 10) -> Demand:
     return _of_the_fault(say)
 
 
-def slower(*steps: str, seconds: float) -> Demand:
-    """Every other success of each of these steps took so long while the fault lasted."""
+def slower(*steps: str, by: float) -> Demand:
+    """The usual success of each of these steps took so much longer than before the fault."""
 
-    def say(seen: list[Seen]) -> Iterable[str]:
-        for step in steps:
-            times = [each.seconds for each in seen if _succeeded(each, step)]
-            usual = median(times) if times else 0.0
-            if usual < seconds:
-                yield f"{step} took {usual:.3f} s only: was the fault felt?"
+    async def demand(deployment: Deployment) -> list[str]:
+        ledger, struck = deployment.traffic.ledger, deployment.struck
+        before, since = ledger.during(0.0, struck), ledger.during(struck, deployment.healed)
+        more = {step: _usual_seconds(since, step) - _usual_seconds(before, step) for step in steps}
+        return [
+            f"{step} took only {seconds:.3f} s more: was the fault felt?"
+            for step, seconds in more.items()
+            if seconds < by
+        ]
 
-    return _of_the_fault(say)
+    return demand
 
 
 def unanswered(*, least: int, most: int) -> Demand:
@@ -57,8 +60,27 @@ def answered(status: int, step: str) -> Demand:
     return demand
 
 
-def _succeeded(seen: Seen, step: str) -> bool:
-    return seen.step == step and seen.status == AS_PROMISED[step]
+def logged(event: str, least: int = 1, most: float = float("inf")) -> Demand:
+    """Demands that the processes have logged an event so often."""
+
+    async def demand(deployment: Deployment) -> list[str]:
+        times = deployment.logged(event)
+        return [] if least <= times <= most else [f"{event} was logged {times} times"]
+
+    return demand
+
+
+async def all_arrive(deployment: Deployment) -> list[str]:
+    """Demands that whoever was told 202 has an account in the end."""
+    ledger = deployment.traffic.ledger
+    stranded = ledger.acknowledged.keys() - ledger.created.keys()
+    return [f"{len(stranded)} never got to their account"] if stranded else []
+
+
+def _usual_seconds(seen: list[Seen], step: str) -> float:
+    succeeded = (each for each in seen if each.step == step and each.status == AS_PROMISED[step])
+    times = [each.seconds for each in succeeded]
+    return median(times) if times else 0.0
 
 
 def _of_the_fault(say: Callable[[list[Seen]], Iterable[str]]) -> Demand:

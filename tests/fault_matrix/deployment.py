@@ -159,7 +159,6 @@ class Deployment:
         """
         self.exits, self.strikes, self.problems, self.noted = [], [], [], {}
         self.deaths = self.mails_at_risk = self.batches_at_risk = 0
-        self._dead_before = frozenset(letter.id for letter in await self.dead_letters())
         self.processes = {
             name: self._process(
                 name, settings, FULL_DISK if name in full_disk else logs / f"{name}.log", source
@@ -167,6 +166,8 @@ class Deployment:
             for name, settings in processes.items()
         }
         await asyncio.gather(*(self.begin(name) for name in processes if name not in later))
+        # Not sooner: leaders of topics that are only just made may not be known yet.
+        self._dead_before = frozenset(letter.id for letter in await self.dead_letters())
 
     @property
     def traffic(self) -> Traffic:

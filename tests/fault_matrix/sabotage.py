@@ -10,8 +10,10 @@ from pathlib import Path
 from dev_stack.mail_stand_in import Fault
 from dev_stack.part import REPOSITORY
 from tests.fault_matrix.deployment import Deployment
+from tests.fault_matrix.faults import let_pass, refuse
 from tests.fault_matrix.matrix import Pace, carry_out
 from tests.fault_matrix.row import Row, Verdict
+from tests.fault_matrix.steps import begun, killed
 
 SOURCES = ("user_service", "email_service", "shared")
 
@@ -63,28 +65,12 @@ async def prove(sabotage: Sabotage, deployment: Deployment, pace: Pace, logs: Pa
     )
 
 
-async def _refuse_kafka(deployment: Deployment) -> None:
-    deployment.kafka_wire.refuse()
-
-
-async def _let_pass(deployment: Deployment) -> None:
-    deployment.kafka_wire.let_pass()
-
-
 async def _kill_sending(deployment: Deployment) -> None:
     """Long enough after mails began to take their time that offsets would have been committed."""
     deployment.sendgrid.faults.add(Fault(delay_ms=3000))
     await asyncio.sleep(2)
-    await asyncio.to_thread(deployment.processes["email"].kill)
+    await deployment.kill("email")
     deployment.sendgrid.faults.clear()
-
-
-async def _kill_email(deployment: Deployment) -> None:
-    await asyncio.to_thread(deployment.processes["email"].kill)
-
-
-async def _start_email(deployment: Deployment) -> None:
-    await asyncio.to_thread(deployment.processes["email"].start)
 
 
 async def _replace_worker(deployment: Deployment) -> None:
@@ -101,7 +87,7 @@ ALL = (
         file="shared/kafka/consumer.py",
         code="        assignment.took(message.offset)\n",
         replaced_by="        assignment.next_offset = message.offset + 1\n",
-        row=Row("ledger", "the email worker dies sending", _kill_sending, _start_email, deaths=1),
+        row=Row("ledger", "the email worker dies sending", _kill_sending, begun("email")),
         finding="mails lost",
     ),
     Sabotage(
@@ -109,7 +95,7 @@ ALL = (
         file="shared/kafka/producer.py",
         code="                await asyncio.shield(acknowledged)\n",
         replaced_by="                return\n",
-        row=Row("ledger", "Kafka is away", _refuse_kafka, _let_pass),
+        row=Row("ledger", "Kafka is away", refuse("kafka"), let_pass("kafka")),
         finding="mails lost",
     ),
     Sabotage(
@@ -117,7 +103,7 @@ ALL = (
         file="user_service/outbox/relay.py",
         code="return _done() if event.decoy else hand_over(event, self.producer, self.kafka)\n",
         replaced_by="hand_over(event, self.producer, self.kafka)\n        return _done()\n",
-        row=Row("ledger", "the relay dies without Kafka", _refuse_kafka, _replace_worker),
+        row=Row("ledger", "the relay dies without Kafka", refuse("kafka"), _replace_worker),
         finding="events lost",
     ),
     Sabotage(
@@ -128,8 +114,8 @@ ALL = (
         row=Row(
             "ledger",
             "the email worker dies between commits",
-            _kill_email,
-            _start_email,
+            killed("email"),
+            begun("email"),
             # At so few a second, hardly more than one is being sent.
             doubled_at_most=3,
         ),

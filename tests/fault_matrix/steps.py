@@ -1,4 +1,4 @@
-"""Steps that rows of several victims take, and what they demand in the end."""
+"""Steps that rows of several victims take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.row import Demand, Step
+from tests.fault_matrix.row import Step
 
 FLOWING_SECONDS = 30.0
 SLICE = 25
@@ -29,6 +29,27 @@ def begun(*names: str) -> Step:
         await asyncio.gather(*(deployment.begin(name) for name in names))
 
     return begin
+
+
+def killed(name: str) -> Step:
+    async def kill(deployment: Deployment) -> None:
+        await deployment.kill(name)
+
+    return kill
+
+
+def frozen(name: str) -> Step:
+    async def freeze(deployment: Deployment) -> None:
+        deployment.freeze(name)
+
+    return freeze
+
+
+def thawed(name: str) -> Step:
+    async def thaw(deployment: Deployment) -> None:
+        deployment.thaw(name)
+
+    return thaw
 
 
 async def mail_flows(deployment: Deployment) -> None:
@@ -56,20 +77,3 @@ async def holds(said: Callable[[], bool], seconds: float) -> bool:
             return False
         await asyncio.sleep(0.05)
     return True
-
-
-def logged(event: str, least: int = 1, most: float = float("inf")) -> Demand:
-    """Demands that the processes have logged an event so often."""
-
-    async def demand(deployment: Deployment) -> list[str]:
-        times = deployment.logged(event)
-        return [] if least <= times <= most else [f"{event} was logged {times} times"]
-
-    return demand
-
-
-async def all_arrive(deployment: Deployment) -> list[str]:
-    """Demands that whoever was told 202 has an account in the end."""
-    ledger = deployment.traffic.ledger
-    stranded = ledger.acknowledged.keys() - ledger.created.keys()
-    return [f"{len(stranded)} never got to their account"] if stranded else []

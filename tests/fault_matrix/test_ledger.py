@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from dev_stack.mail_stand_in import MailStandIn
 from dev_stack.part import REPOSITORY
 from tests.fault_matrix import sabotage
-from tests.fault_matrix.ledger import Ledger, Seen
+from tests.fault_matrix.ledger import AS_PROMISED, STEADY, Ledger, Seen
 from tests.fault_matrix.records import came_again
+from tests.fault_matrix.traffic import Traffic
 
-NOTHING: frozenset[str] = frozenset()
+NOTHING: frozenset[int] = frozenset()
 
 
 def test_a_mail_is_lost_when_it_was_neither_accepted_nor_put_aside() -> None:
@@ -42,6 +49,40 @@ def test_a_503_that_does_not_say_when_to_come_again_is_as_wrong_as_a_500() -> No
         Seen("log in", 0, 0.1, 0),
     ]
     assert Ledger(seen=refusals).wrong(frozenset({410})) == refusals[1:3]
+
+
+def test_a_success_that_nobody_can_read_is_wrong() -> None:
+    answers = [Seen("profile", 0, 0.1, 200), Seen("profile", 0, 0.1, 200, proper=False)]
+    assert Ledger(seen=answers).wrong(NOTHING) == answers[1:]
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_is_no_json_is_seen_and_what_nobody_foresaw_is_told() -> None:
+    answers = [web.Response(status=500, text="oops"), web.json_response({}, status=202)]
+
+    async def answer(_request: web.Request) -> web.Response:
+        return answers.pop(0)
+
+    app = web.Application()
+    app.router.add_post("/api/auth/register", answer)
+    ledger = Ledger()
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        url = str(server.make_url("")).rstrip("/")
+        traffic = Traffic(http, [url], MailStandIn(key="SG.key"), ledger, patience=1.0)
+        for _ in range(2):
+            traffic.burst(1)
+            await traffic.settle()
+    assert [(each.status, each.said) for each in ledger.wrong(NOTHING)] == [(500, "oops")]
+    assert ledger.astray == ["KeyError('data')"]
+
+
+def test_who_never_succeeds_again_is_missed_however_long_ago_the_last_success_was() -> None:
+    served = [Seen(step, 10.0, 0.1, AS_PROMISED[step]) for step in STEADY]
+    refused = Seen("register", 12.0, 0.1, 503)
+    assert Ledger(seen=served).unserved(since=10.0) == []
+    assert Ledger(seen=served).is_steady(since=10.0)
+    assert Ledger(seen=[*served, refused]).unserved(since=11.0) == [*STEADY]
+    assert not Ledger(seen=[*served, refused]).is_steady(since=10.0)
 
 
 def test_recovery_lasts_to_the_end_of_the_last_failure_after_the_healing() -> None:

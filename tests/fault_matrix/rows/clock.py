@@ -1,9 +1,9 @@
 """The clock of one process jumps by two hours while it runs, where libfaketime is installed.
 
-What may happen: the email worker judges by its own clock whether a code is still worth mailing, so
-with a clock that is ahead it puts mails aside as expired, and people must ask again. What must
-not: any deadline, pause, session or limit may notice, since they go by monotonic time, by Redis or
-by Postgres; and a token that was issued meanwhile only ends by the clock that it was issued by.
+The email worker judges by its own clock whether a code is still worth mailing; here it is behind,
+and all are. Nobody may notice: any deadline, pause, session or limit goes by monotonic time, by
+Redis or by Postgres, and a token that was issued meanwhile only ends by the clock that it was
+issued by.
 
 librdkafka waits by the time of day (its issue 2145): whoever sets a clock back by more than seconds
 restarts what speaks to Kafka.
@@ -11,40 +11,68 @@ restarts what speaks to Kafka.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
+import time
+import urllib.request
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row, Step
-from tests.fault_matrix.steps import all_arrive
 from tests.report import Size
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 OFFSET = Path(tempfile.gettempdir()) / f"gatepost-matrix-clock-{os.getpid()}"
-RIGHT = "+0"
 AHEAD, BEHIND = "+7200", "-7200"
+# The library looks into its file once a second.
+MOVES_WITHIN_SECONDS = 5.0
 # The library makes each look at the clock so dear that a service costs several times as much.
 PEOPLE_PER_SECOND = 3.0
 SECONDS = Size.wanted().pick(4, 20)
 
 
-def jumps(offset: str) -> Step:
-    async def jump(_deployment: Deployment) -> None:
+def jumps(process: str, offset: str) -> Step:
+    async def jump(deployment: Deployment) -> None:
         OFFSET.write_text(offset)
+        await _until_off(deployment, process, int(offset))
 
     return jump
 
 
+def comes_right(process: str) -> Step:
+    async def come_right(deployment: Deployment) -> None:
+        OFFSET.unlink(missing_ok=True)
+        await _until_off(deployment, process, 0)
+
+    return come_right
+
+
+async def _until_off(deployment: Deployment, process: str, seconds: int) -> None:
+    """A library without effect would prove nothing: the process itself must tell such a time."""
+    deadline = time.monotonic() + MOVES_WITHIN_SECONDS
+    while abs(await asyncio.to_thread(_offset, deployment.processes[process].url) - seconds) > 60:
+        if time.monotonic() > deadline:
+            deployment.problems.append(f"the clock never came to be {seconds} s off")
+            return
+        await asyncio.sleep(0.1)
+
+
+def _offset(url: str) -> float:
+    """By how much the clock of a process is ahead, by the date of its answers."""
+    with urllib.request.urlopen(f"{url}/health/live", timeout=2) as answer:
+        return parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
+
+
 def faked(process: str) -> dict[str, dict[str, str]]:
-    """The settings of a process whose clock is as the file says."""
-    OFFSET.write_text(RIGHT)
+    """The settings of a process whose clock is as the file says, and right without one."""
     return {
         process: {
             "LD_PRELOAD": str(LIBRARY),
             "FAKETIME_TIMESTAMP_FILE": str(OFFSET),
-            # It looks into the file once a second, not at each look at the clock.
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
@@ -55,8 +83,8 @@ def _row(process: str, words: str, offset: str) -> Row:
     return Row(
         "clock",
         words,
-        jumps(offset),
-        jumps(RIGHT),
+        jumps(process, offset),
+        comes_right(process),
         more_settings=faked(process),
         lasts=SECONDS,
         rate=PEOPLE_PER_SECOND,

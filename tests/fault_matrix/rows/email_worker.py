@@ -10,11 +10,11 @@ from confluent_kafka.admin import AdminClient
 from email_service.worker import GROUP
 from shared.dead_letters.reading import DeadLetter
 from tests.fault_matrix import steps
-from tests.fault_matrix.deployment import IN_FLIGHT, Deployment
+from tests.fault_matrix.demands import all_arrive, logged
+from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, WireName
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import ALL_PROCESSES, Row, Step
-from tests.fault_matrix.steps import all_arrive, begun, logged, nothing, terminated
-from tests.proxy import Proxy
+from tests.fault_matrix.steps import begun, frozen, nothing, terminated
 from tests.report import Size
 
 TWO_WORKERS = (*ALL_PROCESSES, "email-2")
@@ -38,10 +38,6 @@ async def kill_again_and_again(deployment: Deployment) -> None:
         await deployment.begin("email")
         # The next one strikes in the midst of the backlog, when most is in flight.
         await steps.mail_flows(deployment)
-
-
-async def freeze(deployment: Deployment) -> None:
-    deployment.freeze("email")
 
 
 async def thaw(deployment: Deployment) -> None:
@@ -115,16 +111,14 @@ def _forget_group(deployment: Deployment) -> None:
 # -- SIGTERM while something hangs -----------------------------------------------------------------
 
 
-def _sigterm_while_hung(wire: str) -> tuple[Step, Step]:
+def _sigterm_while_hung(name: WireName) -> tuple[Step, Step]:
     async def strike(deployment: Deployment) -> None:
-        proxy: Proxy = getattr(deployment, wire)
-        proxy.blackhole()
+        deployment.wire(name).blackhole()
         await asyncio.sleep(0.5)
         await deployment.terminate("email")
 
     async def heal(deployment: Deployment) -> None:
-        proxy: Proxy = getattr(deployment, wire)
-        proxy.let_pass()
+        deployment.wire(name).let_pass()
         await deployment.begin("email")
 
     return strike, heal
@@ -149,7 +143,7 @@ ROWS = (
     Row(
         "email worker",
         "hangs (SIGSTOP) beyond its session, beside another",
-        freeze,
+        frozen("email"),
         thaw,
         processes=TWO_WORKERS,
         lasts=FROZEN_SECONDS,
@@ -207,7 +201,7 @@ ROWS = (
     Row(
         "email worker",
         "SIGTERM while Kafka hangs",
-        *_sigterm_while_hung("kafka_wire"),
+        *_sigterm_while_hung("kafka"),
         lasts=0,
         unharmed=frozenset({"verify", "log in", "profile"}),
         least_refused=1,
@@ -216,7 +210,7 @@ ROWS = (
     Row(
         "email worker",
         "SIGTERM while Redis hangs",
-        *_sigterm_while_hung("redis_wire"),
+        *_sigterm_while_hung("redis"),
         lasts=0,
         unharmed=frozenset({"profile"}),
         least_refused=1,
@@ -224,7 +218,7 @@ ROWS = (
     Row(
         "email worker",
         "SIGTERM while SendGrid hangs",
-        *_sigterm_while_hung("sendgrid_wire"),
+        *_sigterm_while_hung("sendgrid"),
         lasts=0,
         unharmed=EVERYTHING,
         # What the wire has swallowed arrives after all.

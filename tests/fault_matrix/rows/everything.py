@@ -6,13 +6,15 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dev_stack.mail_stand_in import Fault
-from dev_stack.part import Part
-from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Strike
+from tests.fault_matrix.demands import all_arrive
+from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, PartName, Strike, WireName
+from tests.fault_matrix.faults import freeze, kill, let_pass, start, thaw, wire
 from tests.fault_matrix.row import ALL_PROCESSES, Row, Step
-from tests.fault_matrix.steps import all_arrive, nothing
+from tests.fault_matrix.steps import begun, frozen, killed, nothing, terminated, thawed
 from tests.proxy import Proxy
 from tests.report import Size
 
@@ -21,70 +23,45 @@ SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
 EVERY_SECONDS = SIZE.pick(4.0, 20.0)
 STRIKES = SIZE.pick(10, 90)
 HURT_SECONDS = SIZE.pick(2.0, 8.0)
+# Without one of them, what the relay has produced may be one that it cannot acknowledge.
+RELAYING = frozenset({"worker", "kafka", "postgres"})
 
 
 @dataclass(frozen=True)
 class Blow:
-    """`at_risk` is how many mails it may double."""
+    """`mails` and `batches` of the relay are how many it may double."""
 
     what: str
     begin: Step
     end: Step
-    at_risk: int = 0
+    mails: int = 0
+    batches: int = 0
 
 
-def _kill_part(name: str) -> Blow:
-    async def begin(deployment: Deployment) -> None:
-        await asyncio.to_thread(_part(deployment, name).kill)
-
-    async def end(deployment: Deployment) -> None:
-        await asyncio.to_thread(_part(deployment, name).start)
-
-    return Blow(f"{name}: kill -9", begin, end)
-
-
-def _freeze_part(name: str) -> Blow:
-    async def begin(deployment: Deployment) -> None:
-        _part(deployment, name).freeze()
-
-    async def end(deployment: Deployment) -> None:
-        _part(deployment, name).thaw()
-
-    # A frozen email worker that outlasts its session, or a frozen Kafka that forgets all of them.
-    at_risk = IN_FLIGHT if name.startswith(("email", "kafka")) else 0
-    return Blow(f"{name}: SIGSTOP", begin, end, at_risk)
+def _part(name: PartName) -> tuple[Blow, ...]:
+    batches = int(name in RELAYING)
+    # A frozen Kafka forgets all its members, and whatever they had in flight is given out again.
+    given_again = IN_FLIGHT if name == "kafka" else 0
+    return (
+        Blow(f"{name}: kill -9", kill(name), start(name), batches=batches),
+        Blow(f"{name}: SIGSTOP", freeze(name), thaw(name), given_again, batches),
+        *(_wire(name, how, batches=batches) for how in WIRES),
+    )
 
 
-def _kill_process(name: str) -> Blow:
-    async def begin(deployment: Deployment) -> None:
-        await deployment.kill(name)
-
-    async def end(deployment: Deployment) -> None:
-        await deployment.begin(name)
-
-    return Blow(f"{name}: kill -9", begin, end)
-
-
-def _terminate(name: str) -> Blow:
-    async def begin(deployment: Deployment) -> None:
-        await deployment.terminate(name)
-
-    async def end(deployment: Deployment) -> None:
-        await deployment.begin(name)
-
-    return Blow(f"{name}: SIGTERM", begin, end)
+def _process(name: str) -> tuple[Blow, ...]:
+    batches = int(name in RELAYING)
+    # A frozen email worker outlasts its session; that a killed one may double is counted anyway.
+    given_again = IN_FLIGHT if name.startswith("email") else 0
+    return (
+        Blow(f"{name}: kill -9", killed(name), begun(name), batches=batches),
+        Blow(f"{name}: SIGSTOP", frozen(name), thawed(name), given_again, batches),
+        Blow(f"{name}: SIGTERM", terminated(name), begun(name)),
+    )
 
 
-def _wire(name: str, how: str) -> Blow:
-    async def begin(deployment: Deployment) -> None:
-        getattr(_proxy(deployment, name), how)()
-
-    async def end(deployment: Deployment) -> None:
-        _proxy(deployment, name).let_pass()
-
-    # What SendGrid had accepted when the connection broke, or what a black hole let go again.
-    at_risk = 2 * IN_FLIGHT if name == "sendgrid" else 0
-    return Blow(f"{name}: {how}", begin, end, at_risk)
+def _wire(name: WireName, how: str, *, mails: int = 0, batches: int = 0) -> Blow:
+    return Blow(f"{name}: {how}", wire(name, WIRES[how]), let_pass(name), mails, batches)
 
 
 def _sendgrid(what: str, fault: Fault) -> Blow:
@@ -97,39 +74,20 @@ def _sendgrid(what: str, fault: Fault) -> Blow:
     return Blow(f"sendgrid: {what}", begin, end)
 
 
-def _part(deployment: Deployment, name: str) -> Part:
-    parts = {
-        "postgres": deployment.postgres,
-        "redis": deployment.redis,
-        "kafka": deployment.kafka,
-    }
-    return parts.get(name) or deployment.processes[name]
-
-
-def _proxy(deployment: Deployment, name: str) -> Proxy:
-    proxy: Proxy = getattr(deployment, f"{name}_wire")
-    return proxy
-
-
+WIRES: dict[str, Callable[[Proxy], None]] = {
+    "refuse": Proxy.refuse,
+    "reset": Proxy.reset,
+    "blackhole": Proxy.blackhole,
+}
 PROCESSES = (*ALL_PROCESSES, "service-2", "email-2")
-PARTS = ("kafka", "redis", "postgres")
+PARTS: tuple[PartName, ...] = ("kafka", "redis", "postgres")
 # A victim first, then what befalls it: so that each is hit alike often.
 BLOWS: dict[str, tuple[Blow, ...]] = {
-    **{name: (_kill_process(name), _freeze_part(name), _terminate(name)) for name in PROCESSES},
-    **{
-        name: (
-            _kill_part(name),
-            _freeze_part(name),
-            _wire(name, "refuse"),
-            _wire(name, "reset"),
-            _wire(name, "blackhole"),
-        )
-        for name in PARTS
-    },
+    **{name: _process(name) for name in PROCESSES},
+    **{name: _part(name) for name in PARTS},
     "sendgrid": (
-        _wire("sendgrid", "refuse"),
-        _wire("sendgrid", "reset"),
-        _wire("sendgrid", "blackhole"),
+        # What SendGrid had accepted when the connection broke, or what a black hole let go again.
+        *(_wire("sendgrid", how, mails=2 * IN_FLIGHT) for how in WIRES),
         _sendgrid("503", Fault(status=503)),
         _sendgrid("429", Fault(status=429, reset_in=2)),
         _sendgrid("401", Fault(status=401)),
@@ -146,7 +104,8 @@ async def storm(deployment: Deployment) -> None:
         due = time.monotonic() + EVERY_SECONDS
         blow = dice.choice(BLOWS[dice.choice(list(BLOWS))])
         deployment.strikes.append(Strike(time.monotonic(), blow.what))
-        deployment.mails_at_risk += blow.at_risk
+        deployment.mails_at_risk += blow.mails
+        deployment.batches_at_risk += blow.batches
         print(f"  {number + 1}/{STRIKES} {blow.what}: {_so_far(deployment)}", flush=True)
         await blow.begin(deployment)
         await asyncio.sleep(HURT_SECONDS)

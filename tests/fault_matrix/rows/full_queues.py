@@ -6,9 +6,9 @@ import asyncio
 
 from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix import steps
+from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.row import Row
-from tests.fault_matrix.steps import all_arrive
 from tests.report import Size
 
 SIZE = Size.wanted()

@@ -14,7 +14,8 @@ from tests.fault_matrix.steps import nothing
 from tests.fault_matrix.traffic import Traffic
 from tests.report import Size
 
-# One thread, some thirty hashes a second at most; each of the crowd wants one, and some want two.
+# One thread, for a crowd that wants a hash or two each: which machine could do that many does not
+# matter, since the row is red unless some were refused.
 SETTINGS = {
     "HASH_THREADS": "1",
     "HASH_QUEUE": "16",
@@ -24,8 +25,8 @@ SETTINGS = {
 CROWD = 40.0
 CROWD_SECONDS = Size.wanted().pick(4, 20)
 HASHED = {"register", "log in"}
-# What a busy machine adds to the promised 50 ms.
-AT_ONCE_SECONDS = 0.05 + 0.2
+# The usual refusal, on a machine that is busy with the crowd itself: nobody has waited for a hash.
+AT_ONCE_SECONDS = 0.25
 ADMITTED_SECONDS = 1.5
 
 
@@ -34,11 +35,8 @@ async def crowd(deployment: Deployment) -> None:
     more = Traffic(
         steady.http, steady.urls, steady.sendgrid, steady.ledger, steady.patience, rate=CROWD
     )
-    coming = asyncio.create_task(more.flow())
-    await asyncio.sleep(CROWD_SECONDS)
-    more.ebb()
-    await coming
-    await more.settle()
+    async with more.flowing():
+        await asyncio.sleep(CROWD_SECONDS)
 
 
 async def told_at_once(deployment: Deployment) -> list[str]:
@@ -62,7 +60,7 @@ async def admitted_in_time(deployment: Deployment) -> list[str]:
 ROWS = (
     Row(
         "service",
-        "three times what it can hash",
+        "more than it can hash",
         crowd,
         nothing,
         settings=SETTINGS,

@@ -49,7 +49,7 @@ ROWS = (
         wire("kafka", lambda proxy: proxy.delay(0.25)),
         let_pass("kafka"),
         unharmed=UNHARMED | {"register"},
-        demands=(slower("register", seconds=0.5),),
+        demands=(slower("register", by=0.4),),
     ),
     Row(
         "Kafka",
@@ -57,7 +57,7 @@ ROWS = (
         wire("kafka", lambda proxy: proxy.throttle(20_000)),
         let_pass("kafka"),
         unharmed=UNHARMED,
-        demands=(slower("register", seconds=0.02),),
+        demands=(slower("register", by=0.02),),
     ),
     Row(
         "Kafka",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import ALL_PROCESSES, Row
-from tests.fault_matrix.steps import all_arrive, nothing
+from tests.fault_matrix.steps import nothing
 
 ROWS = (
     Row(

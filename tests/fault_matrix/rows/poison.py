@@ -14,9 +14,10 @@ import msgspec
 
 from shared.events import Headers, headers
 from shared.topics import FOREIGN, MAIL, SEND_OTP, USER_DEACTIVATED, USER_UPDATED, Topic
+from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.row import Row
-from tests.fault_matrix.steps import all_arrive, nothing
+from tests.fault_matrix.steps import nothing
 
 SOURCE = "crm.example.org"
 OF_EACH = 25

@@ -156,7 +156,7 @@ ROWS = (
         wire("postgres", lambda proxy: proxy.delay(0.01)),
         let_pass("postgres"),
         unharmed=EVERYTHING,
-        demands=(slower("register", "verify", "log in", "profile", seconds=0.02),),
+        demands=(slower("register", "verify", "log in", "profile", by=0.015),),
         demands_before=(no_connection_leaked,),
     ),
     Row(

@@ -79,7 +79,7 @@ ROWS = (
         wire("redis", lambda proxy: proxy.delay(0.05)),
         let_pass("redis"),
         unharmed=EVERYTHING,
-        demands=(slower("register", "verify", "log in", seconds=0.1),),
+        demands=(slower("register", "verify", "log in", by=0.08),),
     ),
     Row(
         "Redis",

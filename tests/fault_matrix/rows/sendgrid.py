@@ -9,11 +9,12 @@ from typing import Any
 
 from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix import steps
+from tests.fault_matrix.demands import all_arrive, logged
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment
 from tests.fault_matrix.faults import let_pass, wire
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Demand, Row, Step
-from tests.fault_matrix.steps import all_arrive, logged, nothing
+from tests.fault_matrix.steps import nothing
 from tests.people import Person
 from tests.report import Size
 

@@ -18,7 +18,7 @@ from tests.fault_matrix.faults import (
 )
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row
-from tests.fault_matrix.steps import nothing
+from tests.fault_matrix.steps import frozen, nothing, thawed
 
 TWO = ("service", "service-2", "worker", "email")
 NOBODY_LISTENS = "nobody listens"
@@ -42,14 +42,6 @@ async def both_workers_serve(deployment: Deployment) -> list[str]:
 
 def _workers(deployment: Deployment) -> list[int]:
     return process_tree.descendants(deployment.processes["service"].pid)
-
-
-async def freeze(deployment: Deployment) -> None:
-    deployment.freeze("service")
-
-
-async def thaw(deployment: Deployment) -> None:
-    deployment.thaw("service")
 
 
 async def in_flight_answered(deployment: Deployment) -> list[str]:
@@ -100,8 +92,8 @@ ROWS = (
     Row(
         "service",
         "one of two stands still (SIGSTOP)",
-        freeze,
-        thaw,
+        frozen("service"),
+        thawed("service"),
         processes=TWO,
         unanswered=True,
         answer_within=3.0,
