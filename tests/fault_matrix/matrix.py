@@ -28,7 +28,6 @@ DRAIN_SECONDS = 15.0
 # Whoever does so well for so long has recovered.
 STEADY_SECONDS = 2.0
 LOG_IN_AT_THE_END = 500
-PENDING = "SELECT count(*) FROM outbox WHERE acknowledged_at IS NULL"
 DUPLICATES = """
     SELECT count(*) FROM (SELECT FROM accounts GROUP BY lower(email) HAVING count(*) > 1) AS more
 """
@@ -188,7 +187,7 @@ def _differing(mailbox: Mailbox) -> int:
 
 async def _drained(deployment: Deployment) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
-    while (await deployment.corner.fetch(PENDING))[0][0]:
+    while await records.waiting(deployment):
         if time.monotonic() > deadline:
             break  # what is missing will be missed
         await asyncio.sleep(0.1)

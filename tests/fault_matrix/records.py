@@ -11,6 +11,7 @@ import msgspec
 from shared.kafka.reading import records_so_far
 from tests.fault_matrix.deployment import Deployment
 
+PENDING = "SELECT count(*) FROM outbox WHERE acknowledged_at IS NULL"
 # How often an event came, by its user and its id.
 Records = Counter[tuple[str, str]]
 
@@ -23,6 +24,12 @@ async def told(deployment: Deployment, *topics: str) -> list[Records]:
 def came_again(events: list[Records], users: set[str]) -> int:
     """How many events of these users are there besides the first of their id."""
     return sum(times - 1 for each in events for (id, _), times in each.items() if id in users)
+
+
+async def waiting(deployment: Deployment) -> int:
+    """How many events the relay has yet to bring to Kafka."""
+    count: int = (await deployment.corner.fetch(PENDING))[0][0]
+    return count
 
 
 async def put_aside(deployment: Deployment) -> frozenset[str]:

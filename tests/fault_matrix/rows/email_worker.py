@@ -110,11 +110,14 @@ def _forget_group(deployment: Deployment) -> None:
 
 # -- SIGTERM while something hangs -----------------------------------------------------------------
 
+# Beyond the second for which a request waits for Redis: until then nobody is refused.
+HUNG_SECONDS = 1.5
+
 
 def _sigterm_while_hung(name: WireName) -> tuple[Step, Step]:
     async def strike(deployment: Deployment) -> None:
         deployment.wire(name).blackhole()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(HUNG_SECONDS)
         await deployment.terminate("email")
 
     async def heal(deployment: Deployment) -> None:
