@@ -2,8 +2,8 @@
 
 The email worker judges by its own clock whether a code is still worth mailing; here it is behind,
 and all are. Nobody may notice: any deadline, pause, session or limit goes by monotonic time, by
-Redis or by Postgres, and a token that was issued meanwhile only ends by the clock that it was
-issued by.
+Redis or by Postgres. Only a token that is used for the first time just after its service's clock
+has jumped is refused: by that clock it has expired, or comes from the future.
 
 librdkafka waits by the time of day (its issue 2145): whoever sets a clock back by more than seconds
 restarts what speaks to Kafka.
@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 import time
 import urllib.request
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from dev_stack.part import Part
 from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.ledger import EVERYTHING
@@ -32,6 +35,9 @@ AHEAD, BEHIND = "+7200", "-7200"
 MOVES_WITHIN_SECONDS = 5.0
 # The library makes each look at the clock so dear that a service costs several times as much.
 PEOPLE_PER_SECOND = 3.0
+# Of each jump those who have just logged in, and of a busy machine some more.
+MOST_REFUSED = 12
+LOGGED = re.compile(r'"time":"([^"]+)"')
 SECONDS = Size.wanted().pick(4, 20)
 
 
@@ -45,8 +51,9 @@ def jumps(process: str, offset: str) -> Step:
 
 def comes_right(process: str) -> Step:
     async def come_right(deployment: Deployment) -> None:
-        OFFSET.unlink(missing_ok=True)
+        OFFSET.write_text("+0")
         await _until_off(deployment, process, 0)
+        OFFSET.unlink()
 
     return come_right
 
@@ -54,17 +61,31 @@ def comes_right(process: str) -> Step:
 async def _until_off(deployment: Deployment, process: str, seconds: int) -> None:
     """A library without effect would prove nothing: the process itself must tell such a time."""
     deadline = time.monotonic() + MOVES_WITHIN_SECONDS
-    while abs(await asyncio.to_thread(_offset, deployment.processes[process].url) - seconds) > 60:
+    ahead = _logged_ahead if process == "service" else _answered_ahead
+    while abs(await asyncio.to_thread(ahead, deployment.processes[process]) - seconds) > 60:
         if time.monotonic() > deadline:
             deployment.problems.append(f"the clock never came to be {seconds} s off")
             return
         await asyncio.sleep(0.1)
 
 
-def _offset(url: str) -> float:
-    """By how much the clock of a process is ahead, by the date of its answers."""
-    with urllib.request.urlopen(f"{url}/health/live", timeout=2) as answer:
+def _answered_ahead(process: Part) -> float:
+    """By how much a clock is ahead, by the date of an answer."""
+    with urllib.request.urlopen(f"{process.url}/health/live", timeout=2) as answer:
         return parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
+
+
+def _logged_ahead(process: Part) -> float:
+    """By the last log line: of a service whose clock is set back, the date of answers stands."""
+    times = LOGGED.findall(process.log.read_text("utf-8", "replace"))
+    return datetime.fromisoformat(times[-1]).timestamp() - time.time() if times else 0.0
+
+
+async def few_tokens_refused(deployment: Deployment) -> list[str]:
+    refused = [each for each in deployment.traffic.ledger.seen if each.status == 401]
+    strange = [each for each in refused if each.step != "profile"]
+    wrong = strange or refused[MOST_REFUSED:]
+    return [f"{len(refused)} refused, as {wrong[:1]}"] if wrong else []
 
 
 def faked(process: str) -> dict[str, dict[str, str]]:
@@ -80,6 +101,7 @@ def faked(process: str) -> dict[str, dict[str, str]]:
 
 
 def _row(process: str, words: str, offset: str) -> Row:
+    tokens = {"profile"} if process == "service" else set()
     return Row(
         "clock",
         words,
@@ -88,8 +110,9 @@ def _row(process: str, words: str, offset: str) -> Row:
         more_settings=faked(process),
         lasts=SECONDS,
         rate=PEOPLE_PER_SECOND,
-        unharmed=EVERYTHING,
-        demands=(all_arrive,),
+        unharmed=EVERYTHING - tokens,
+        statuses=frozenset({401} if tokens else ()),
+        demands=(all_arrive, few_tokens_refused),
     )
 
 
