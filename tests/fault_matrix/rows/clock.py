@@ -12,6 +12,7 @@ restarts what speaks to Kafka.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import re
 import tempfile
@@ -43,6 +44,8 @@ SECONDS = Size.wanted().pick(4, 20)
 
 def jumps(process: str, offset: str) -> Step:
     async def jump(deployment: Deployment) -> None:
+        # Not sooner: what reads the file may be running until we end.
+        atexit.register(OFFSET.unlink, missing_ok=True)
         OFFSET.write_text(offset)
         await _until_off(deployment, process, int(offset))
 
@@ -53,7 +56,6 @@ def comes_right(process: str) -> Step:
     async def come_right(deployment: Deployment) -> None:
         OFFSET.write_text("+0")
         await _until_off(deployment, process, 0)
-        OFFSET.unlink()
 
     return come_right
 
