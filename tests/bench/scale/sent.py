@@ -30,12 +30,12 @@ PLUMBING = re.compile(
 
 def check(bench: Bench, section: Section, caller: Caller, log: Path) -> None:
     """Ask for everything a few times with every statement in the log, and let a worker work."""
-    requests = [each.requests(caller, ASKED) for each in _everything(bench.generator)]
+    asked = {each.name: each.requests(caller, ASKED) for each in _everything(bench.generator)}
     begins = log.stat().st_size
     _log_statements(caller, "all")
-    for some in requests:
-        answers = bench.generator.all(caller.service.url, some, connections=1)
-        assert all(200 <= answer.status < 300 for answer in answers), answers
+    for name, requests in asked.items():
+        answers = bench.generator.all(caller.service.url, requests, connections=1)
+        assert all(200 <= answer.status < 300 for answer in answers), (name, answers)
     with pinned(bench.cpus.others), WorkerProcess.started(caller.town.corner.variables) as worker:
         worker.come_up()
         time.sleep(1)
