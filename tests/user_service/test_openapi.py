@@ -127,7 +127,7 @@ def _try(
     )
 
     @hypothesis.settings(
-        max_examples=30,
+        max_examples=20,
         deadline=None,
         database=None,
         derandomize=True,

@@ -88,7 +88,8 @@ async def test_rows_that_were_looked_at_in_vain_are_counted_for_their_table(
     crowded: Connection,
 ) -> None:
     wanted = Statement("", "SELECT FROM audit, clients WHERE audit.detail = $1")
-    assert await plans.most_read(crowded, wanted, "no such") == plans.Read("audit", ROWS)
+    rows = await crowded.fetchval("SELECT count(*) FROM audit")
+    assert await plans.most_read(crowded, wanted, "no such") == plans.Read("audit", rows)
 
 
 @pytest.mark.parametrize("table", OVERDUE)
