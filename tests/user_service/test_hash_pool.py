@@ -25,6 +25,7 @@ from tests.people import (
 )
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from tests.user_service.telling_apart import UNTRACED
 from user_service.errors import Overloaded
 from user_service.identity.hash_pool import HashPool
 from user_service.identity.passwords import Passwords
@@ -43,7 +44,7 @@ def narrow(corner: Corner) -> Iterator[ServiceProcess]:
     cost = {"ARGON2_MEMORY_KIB": "32768", "ARGON2_TIME": "2"}
     pool = {"HASH_THREADS": "1", "HASH_QUEUE": "4"}
     limits = UNLIMITED | {"LIMIT_LOGIN": "1/minute", "LIMIT_REGISTER": "1/minute"}
-    with ServiceProcess.started(corner.variables, **limits, **cost, **pool) as service:
+    with ServiceProcess.started(corner.variables, **limits, **cost, **pool, **UNTRACED) as service:
         yield service
 
 

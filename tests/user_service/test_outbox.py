@@ -197,7 +197,7 @@ def test_what_was_acknowledged_a_week_ago_is_swept_and_nothing_younger(corner: C
         corner.rows(
             """
             INSERT INTO outbox (topic, key, payload, created_at, acknowledged_at)
-            VALUES ('user_registered', $1, $2, now() - $2::text::interval,
+            VALUES ('user_registered', $1, to_json($2::text), now() - $2::text::interval,
                     CASE WHEN $3 THEN now() - $2::text::interval END)
             """,
             key,
@@ -210,7 +210,8 @@ def test_what_was_acknowledged_a_week_ago_is_swept_and_nothing_younger(corner: C
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         left = {
-            row["payload"] for row in corner.rows("SELECT payload FROM outbox WHERE key = $1", key)
+            json.loads(row["payload"])
+            for row in corner.rows("SELECT payload FROM outbox WHERE key = $1", key)
         }
         if "8 days" not in left:
             break
