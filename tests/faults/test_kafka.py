@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -192,8 +193,14 @@ async def test_only_what_was_handed_over_after_the_cut_is_refused_for_certain(
     await create_topics(connection, [proof])
     producer, name = Producer(connection, timeout=1.0), connection.topic_name(proof)
     producer.start()
-    await producer.produce(name, None, b"first", [])
 
+    async def first() -> bool:
+        with suppress(KafkaUnavailable):
+            await producer.produce(name, None, b"first", [])
+            return True
+        return False
+
+    await until(first)
     house.kafka_wire.blackhole()
     sent = asyncio.create_task(producer.produce(name, None, b"sent, and not acknowledged", []))
     await asyncio.sleep(0.1)
