@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from tests.fault_matrix.deployment import Deployment, PartName, WireName
-from tests.fault_matrix.row import Step
+from tests.fault_matrix.row import Row, Step
 from tests.proxy import Proxy
 from tests.report import Size
 
@@ -61,6 +62,18 @@ def refuse(name: WireName) -> Step:
 
 def let_pass(name: WireName) -> Step:
     return wire(name, Proxy.let_pass)
+
+
+def gone(victim: str, part: PartName, **noticed: Any) -> tuple[Row, ...]:
+    """The rows of a part that refuses connections, hangs or dies, which are noticed alike.
+
+    `noticed` is what a Row takes besides.
+    """
+    return (
+        Row(victim, "connections refused", refuse(part), let_pass(part), **noticed),
+        Row(victim, "hangs (SIGSTOP)", freeze(part), thaw(part), **noticed),
+        Row(victim, "kill -9, started again", kill(part), start(part), **noticed),
+    )
 
 
 def reset_again_and_again(name: WireName) -> Step:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from tests.fault_matrix.demands import refused, slower
 from tests.fault_matrix.faults import (
-    freeze,
-    kill,
+    gone,
     let_pass,
-    refuse,
     reset_again_and_again,
-    start,
     terminate_while_hung,
-    thaw,
     thaw_and_start,
     wire,
 )
@@ -24,25 +20,7 @@ FELT = (refused("register"),)
 
 
 ROWS = (
-    Row(
-        "Kafka",
-        "connections refused",
-        refuse("kafka"),
-        let_pass("kafka"),
-        unharmed=UNHARMED,
-        demands=FELT,
-    ),
-    Row(
-        "Kafka", "hangs (SIGSTOP)", freeze("kafka"), thaw("kafka"), unharmed=UNHARMED, demands=FELT
-    ),
-    Row(
-        "Kafka",
-        "kill -9, started again",
-        kill("kafka"),
-        start("kafka"),
-        unharmed=UNHARMED,
-        demands=FELT,
-    ),
+    *gone("Kafka", "kafka", unharmed=UNHARMED, demands=FELT),
     Row(
         "Kafka",
         "half a second slower",

@@ -12,13 +12,9 @@ from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.faults import (
     CALM,
     TIMES,
-    freeze,
-    kill,
+    gone,
     let_pass,
-    refuse,
     reset_again_and_again,
-    start,
-    thaw,
     wire,
 )
 from tests.fault_matrix.ledger import EVERYTHING
@@ -121,31 +117,9 @@ def _database(deployment: Deployment) -> str:
 
 hoard = Hoard()
 ROWS = (
-    Row(
+    *gone(
         "Postgres",
-        "connections refused",
-        refuse("postgres"),
-        let_pass("postgres"),
-        batches=1,
-        thinking=THINKING,
-        demands=FELT,
-        demands_before=(no_connection_leaked,),
-    ),
-    Row(
-        "Postgres",
-        "hangs (SIGSTOP)",
-        freeze("postgres"),
-        thaw("postgres"),
-        batches=1,
-        thinking=THINKING,
-        demands=FELT,
-        demands_before=(no_connection_leaked,),
-    ),
-    Row(
-        "Postgres",
-        "kill -9, started again",
-        kill("postgres"),
-        start("postgres"),
+        "postgres",
         batches=1,
         thinking=THINKING,
         demands=FELT,

@@ -7,13 +7,9 @@ from redis.asyncio import Redis
 from tests.fault_matrix.demands import answered, refused, slower
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.faults import (
-    freeze,
-    kill,
+    gone,
     let_pass,
-    refuse,
     reset_again_and_again,
-    start,
-    thaw,
     wire,
 )
 from tests.fault_matrix.ledger import EVERYTHING
@@ -46,33 +42,7 @@ async def _configure(deployment: Deployment, maxmemory: int) -> None:
 
 
 ROWS = (
-    Row(
-        "Redis",
-        "connections refused",
-        refuse("redis"),
-        let_pass("redis"),
-        unharmed=UNHARMED,
-        thinking=THINKING,
-        demands=FELT,
-    ),
-    Row(
-        "Redis",
-        "hangs (SIGSTOP)",
-        freeze("redis"),
-        thaw("redis"),
-        unharmed=UNHARMED,
-        thinking=THINKING,
-        demands=FELT,
-    ),
-    Row(
-        "Redis",
-        "kill -9, started again",
-        kill("redis"),
-        start("redis"),
-        unharmed=UNHARMED,
-        thinking=THINKING,
-        demands=FELT,
-    ),
+    *gone("Redis", "redis", unharmed=UNHARMED, thinking=THINKING, demands=FELT),
     Row(
         "Redis",
         "a tenth of a second slower",
