@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import Redis
 
-from dev_stack import kafka, postgres, services, unprivileged, valkey
+from dev_stack import services
 from dev_stack.mail_stand_in import Mailbox, MailStandIn
 from dev_stack.part import REPOSITORY, Part
 from dev_stack.ports import free_port
@@ -27,6 +24,7 @@ from tests.corner import Corner
 from tests.fault_matrix.traffic import Traffic
 from tests.proxy import Proxy
 from tests.unlimited import UNLIMITED
+from tests.wired_parts import WiredParts
 
 KEY = "SG.key"
 # What one email worker may have in flight, and so what its death may double.
@@ -88,7 +86,7 @@ class Deployment:
     sendgrid_wire: Proxy
     sendgrid: MailStandIn
     corner: Corner
-    home: Path
+    parts: WiredParts
     processes: dict[str, Part] = field(default_factory=dict)
     exits: list[Exit] = field(default_factory=list)
     deaths: int = 0
@@ -106,42 +104,24 @@ class Deployment:
     @asynccontextmanager
     async def opened(cls) -> AsyncIterator[Deployment]:
         async with AsyncExitStack() as stack:
-            home = Path(tempfile.mkdtemp(prefix="gatepost-matrix-"))
-            home.chmod(0o711)  # noqa: ASYNC240 - Postgres runs as `nobody` when we are root, and must pass through
-            stack.callback(unprivileged.remove, home)
-            listener = free_port()
-            kafka_wire = stack.enter_context(Proxy.before(listener))
-            proxied = kafka.ProxiedListener(listener, kafka_wire.port)
-            with ThreadPoolExecutor() as pool:
-                starts = (
-                    pool.submit(postgres.start, home),
-                    pool.submit(valkey.start, home),
-                    pool.submit(kafka.start, home, proxied=proxied),
-                )
-            database, store, broker = [start.result() for start in starts]
-            for part in (database, store, broker):
-                stack.callback(part.kill)
+            parts = stack.enter_context(WiredParts.started())
             mailbox = Mailbox(capacity=200_000)
             sendgrid = MailStandIn(key=KEY, latency=SENDGRID_SECONDS, mailbox=mailbox)
             await stack.enter_async_context(sendgrid)
-            postgres_wire, redis_wire, sendgrid_wire = [
-                stack.enter_context(Proxy.before(port))
-                for port in (database.port, store.port, sendgrid.port)
-            ]
-            urls = {"DATABASE_URL": database.url, "REDIS_URL": store.url}
-            made = Corner.made("matrix", urls | {"KAFKA_BROKER": broker.url})
+            sendgrid_wire = stack.enter_context(Proxy.before(sendgrid.port))
+            made = Corner.made("matrix", parts.urls)
             corner = await asyncio.to_thread(made.__enter__)
             yield cls(
-                database,
-                store,
-                broker,
-                postgres_wire,
-                redis_wire,
-                kafka_wire,
+                parts.postgres,
+                parts.redis,
+                parts.kafka,
+                parts.postgres_wire,
+                parts.redis_wire,
+                parts.kafka_wire,
                 sendgrid_wire,
                 sendgrid,
                 corner,
-                home,
+                parts,
             )
 
     async def start(
@@ -259,10 +239,7 @@ class Deployment:
     def _process(self, name: str, settings: Mapping[str, str], log: Path, source: Path) -> Part:
         command, port_setting = COMMANDS[name.partition("-")[0]]
         port = free_port()
-        behind_wires = {
-            "DATABASE_URL": _moved(self.corner.database_url, self.postgres_wire),
-            "REDIS_URL": _moved(self.corner.redis_url, self.redis_wire),
-            "KAFKA_BROKER": f"127.0.0.1:{self.kafka_wire.port}",
+        behind_wires = self.parts.behind_wires(self.corner) | {
             "SENDGRID_BASE_URL": f"http://127.0.0.1:{self.sendgrid_wire.port}",
             # One for all services: it is in their tokens.
             "PUBLIC_BASE_URL": "http://localhost:3000",
@@ -285,9 +262,3 @@ class Deployment:
         process, began = self.processes[name], time.monotonic()
         await asyncio.to_thread(process.stop)
         return Exit(name, process.exit_code, time.monotonic() - began)
-
-
-def _moved(url: str, wire: Proxy) -> str:
-    parts = urlsplit(url)
-    account, at, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{account}{at}127.0.0.1:{wire.port}"))

@@ -55,7 +55,7 @@ class Proof:
 
 async def prove(sabotage: Sabotage, deployment: Deployment, pace: Pace, logs: Path) -> Proof:
     """The same row upon the build as it is and upon the sabotaged one."""
-    folder = deployment.home / sabotage.row.file_name
+    folder = deployment.parts.home / sabotage.row.file_name
     source = await asyncio.to_thread(sabotage.build, folder)
     logs = logs / sabotage.row.file_name
     return Proof(

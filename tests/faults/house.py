@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 from redis import Redis
 
-from dev_stack import kafka, postgres, unprivileged, valkey
 from dev_stack.part import Part
-from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person
 from tests.proxy import Proxy
 from tests.service_process import ServiceProcess
+from tests.wired_parts import WiredParts
 
 POOL_SIZE = 4
 # What is promised, and what a busy machine may add to it.
@@ -50,48 +46,20 @@ class House:
     @contextmanager
     def built(cls, worker_id: str) -> Iterator[House]:
         with ExitStack() as stack:
-            home = Path(tempfile.mkdtemp(prefix="gatepost-faults-"))
-            home.chmod(0o711)  # Postgres runs as `nobody` when we are root, and must pass through
-            stack.callback(unprivileged.remove, home)
-            listener = free_port()
-            kafka_wire = stack.enter_context(Proxy.before(listener))
-            proxied = kafka.ProxiedListener(listener, kafka_wire.port)
-            with ThreadPoolExecutor() as pool:
-                starts = (
-                    pool.submit(postgres.start, home),
-                    pool.submit(valkey.start, home),
-                    pool.submit(kafka.start, home, proxied=proxied),
-                )
-            parts = [start.result() for start in starts]
-            for part in parts:
-                stack.callback(part.kill)
-            database, store, broker = parts
-            postgres_wire = stack.enter_context(Proxy.before(database.port))
-            redis_wire = stack.enter_context(Proxy.before(store.port))
-            urls = dict(
-                zip(
-                    ("DATABASE_URL", "REDIS_URL", "KAFKA_BROKER"),
-                    (p.url for p in parts),
-                    strict=True,
-                )
-            )
-            corner = stack.enter_context(Corner.made(worker_id, urls))
+            parts = stack.enter_context(WiredParts.started())
+            corner = stack.enter_context(Corner.made(worker_id, parts.urls))
             mailroom = stack.enter_context(Mailroom.opened(corner))
-            behind_wires = {
-                "DATABASE_URL": _moved(corner.database_url, postgres_wire.port),
-                "REDIS_URL": _moved(corner.redis_url, redis_wire.port),
-                "KAFKA_BROKER": f"127.0.0.1:{kafka_wire.port}",
-            }
-            variables = corner.variables | behind_wires | {"DB_POOL_SIZE": str(POOL_SIZE)}
+            wires = parts.behind_wires(corner)
+            variables = corner.variables | wires | {"DB_POOL_SIZE": str(POOL_SIZE)}
             wired = replace(corner, variables=variables)
             service = stack.enter_context(ServiceProcess.started(wired.variables))
             yield cls(
-                database,
-                store,
-                broker,
-                postgres_wire,
-                redis_wire,
-                kafka_wire,
+                parts.postgres,
+                parts.redis,
+                parts.kafka,
+                parts.postgres_wire,
+                parts.redis_wire,
+                parts.kafka_wire,
                 wired,
                 mailroom,
                 service,
@@ -163,9 +131,3 @@ async def until(succeeds: Callable[[], Awaitable[Any]], within: float = RECOVERY
         assert time.monotonic() - began < within, f"no success within {within} s"
         await asyncio.sleep(0.1)
     return time.monotonic() - began
-
-
-def _moved(url: str, port: int) -> str:
-    parts = urlsplit(url)
-    account, at, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{account}{at}127.0.0.1:{port}"))

@@ -1,0 +1,74 @@
+"""Postgres, Redis and Kafka of one's own, to be hurt, with a proxy before each."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from dev_stack import kafka, postgres, unprivileged, valkey
+from dev_stack.part import Part
+from dev_stack.ports import free_port
+from tests.corner import Corner
+from tests.proxy import Proxy
+
+
+@dataclass(frozen=True)
+class WiredParts:
+    """`home` is the folder of their data, deleted at the end."""
+
+    home: Path
+    postgres: Part
+    redis: Part
+    kafka: Part
+    postgres_wire: Proxy
+    redis_wire: Proxy
+    kafka_wire: Proxy
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[WiredParts]:
+        with ExitStack() as stack:
+            home = Path(tempfile.mkdtemp(prefix="gatepost-faults-"))
+            home.chmod(0o711)  # Postgres runs as `nobody` when we are root, and must pass through
+            stack.callback(unprivileged.remove, home)
+            listener = free_port()
+            kafka_wire = stack.enter_context(Proxy.before(listener))
+            proxied = kafka.ProxiedListener(listener, kafka_wire.port)
+            with ThreadPoolExecutor() as pool:
+                starts = (
+                    pool.submit(postgres.start, home),
+                    pool.submit(valkey.start, home),
+                    pool.submit(kafka.start, home, proxied=proxied),
+                )
+            parts = [start.result() for start in starts]
+            for part in parts:
+                stack.callback(part.kill)
+            database, store, broker = parts
+            postgres_wire = stack.enter_context(Proxy.before(database.port))
+            redis_wire = stack.enter_context(Proxy.before(store.port))
+            yield cls(home, database, store, broker, postgres_wire, redis_wire, kafka_wire)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where they are reached past the wires."""
+        parts = {"DATABASE_URL": self.postgres, "REDIS_URL": self.redis, "KAFKA_BROKER": self.kafka}
+        return {name: part.url for name, part in parts.items()}
+
+    def behind_wires(self, corner: Corner) -> dict[str, str]:
+        """The variables by which services reach a corner of them through the wires."""
+        return {
+            "DATABASE_URL": _moved(corner.database_url, self.postgres_wire),
+            "REDIS_URL": _moved(corner.redis_url, self.redis_wire),
+            "KAFKA_BROKER": f"127.0.0.1:{self.kafka_wire.port}",
+        }
+
+
+def _moved(url: str, wire: Proxy) -> str:
+    parts = urlsplit(url)
+    account, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{account}{at}127.0.0.1:{wire.port}"))
