@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -47,6 +48,18 @@ class Corner:
         forked.ran("user_service", "migrate", variables=variables).check_returncode()
         yield corner
         asyncio.run(_admin(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+    @contextmanager
+    def beside(self, template: str = "template0", *, migrated: bool = False) -> Iterator[Corner]:
+        """The same Redis number and topics, with a database of its own."""
+        name = f"beside_{uuid.uuid4().hex}"
+        asyncio.run(_admin(self.database_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+        url = _with_path(self.database_url, f"/{name}")
+        variables = self.variables | {"DATABASE_URL": url}
+        if migrated:
+            forked.ran("user_service", "migrate", variables=variables).check_returncode()
+        yield replace(self, database_url=url, variables=variables)
+        asyncio.run(_admin(self.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
     def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """What a second connection sees."""

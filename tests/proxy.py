@@ -146,6 +146,8 @@ class Proxy:
             task.add_done_callback(self._tasks.discard)
         try:
             self._writers.add(to_client)
+            if self._server is None:
+                return  # accepted just before nobody was any more
             await self._open.wait()
             from_target, to_target = await asyncio.open_connection(HOST, self._target)
             self._writers.add(to_target)

@@ -32,6 +32,7 @@ from user_service.settings import Settings
 from user_service.storage.postgres import Connection, Database
 
 SWEEP_SECONDS = 3600
+SWEEP_RETRY_SECONDS = 5
 SWEEP_BATCH = 5000
 DRAIN_SECONDS = 5.0
 
@@ -157,6 +158,7 @@ def _sweeps(settings: Settings) -> tuple[Sweep, ...]:
 
 async def _sweep(db: Database, sweeps: tuple[Sweep, ...]) -> None:
     while True:
+        pause = SWEEP_SECONDS
         try:
             async with db.connection() as connection:
                 # In batches, so that no sweep outlasts the time limit of a statement.
@@ -165,7 +167,8 @@ async def _sweep(db: Database, sweeps: tuple[Sweep, ...]) -> None:
                         pass
         except Unavailable:
             log.warning("sweep_postponed")
-        await asyncio.sleep(SWEEP_SECONDS)
+            pause = SWEEP_RETRY_SECONDS
+        await asyncio.sleep(pause)
 
 
 def _probe(

@@ -19,6 +19,7 @@ from tests.mailroom import Mailroom
 from tests.people import Person
 from tests.proxy import Proxy
 from tests.service_process import ServiceProcess
+from tests.untraced import UNTRACED
 from tests.wired_parts import WiredParts
 
 POOL_SIZE = 4
@@ -50,7 +51,7 @@ class House:
             corner = stack.enter_context(Corner.made(worker_id, parts.urls))
             mailroom = stack.enter_context(Mailroom.opened(corner))
             wires = parts.behind_wires(corner)
-            variables = corner.variables | wires | {"DB_POOL_SIZE": str(POOL_SIZE)}
+            variables = corner.variables | wires | {"DB_POOL_SIZE": str(POOL_SIZE)} | UNTRACED
             wired = replace(corner, variables=variables)
             service = stack.enter_context(ServiceProcess.started(wired.variables))
             yield cls(

@@ -39,7 +39,7 @@ def keyed_template(corner: Corner, mailroom: Mailroom) -> Iterator[tuple[str, Pe
 @pytest.fixture
 def installation(corner: Corner, keyed_template: tuple[str, Person]) -> Iterator[Installation]:
     name, person = keyed_template
-    with database(corner, name) as own:
+    with database(corner, template=name) as own:
         installation = Installation(own, person)
         with installation.stack:
             yield installation

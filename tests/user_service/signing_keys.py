@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-import asyncpg
 import httpx
 import jwt
 
@@ -35,34 +32,17 @@ UNTIL_IT_SIGNS = timedelta(minutes=10, seconds=1)
 UNTIL_IT_EXPIRES = timedelta(minutes=1450, seconds=1)
 
 
-def run_sql(url: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
-    async def run() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(url)
-        try:
-            return await connection.fetch(statement, *arguments)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
-
-
 @contextmanager
-def database(corner: Corner, template: str = "template0") -> Iterator[Corner]:
-    """The same corner, with a database of its own."""
-    name = f"keys_{uuid.uuid4().hex}"
-    server = os.environ["DATABASE_URL"]
-    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    url = urlunsplit(urlsplit(corner.database_url)._replace(path=f"/{name}"))
-    variables = corner.variables | {"DATABASE_URL": url, "PUBLIC_BASE_URL": ISSUER}
-    yield Corner(url, corner.redis_url, corner.topic_prefix, variables)
-    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+def database(corner: Corner, **beside: Any) -> Iterator[Corner]:
+    """`Corner.beside`, whose processes take each other's tokens."""
+    with corner.beside(**beside) as own:
+        yield replace(own, variables=own.variables | {"PUBLIC_BASE_URL": ISSUER})
 
 
 @contextmanager
 def inhabited(corner: Corner, mailroom: Mailroom) -> Iterator[tuple[str, Person]]:
     """A database with its first key and one account: its name, and whose account it is."""
-    with database(corner) as home:
-        forked.ran("user_service", "migrate", variables=home.variables).check_returncode()
+    with database(corner, migrated=True) as home:
         with ServiceProcess.started(home.variables) as service:
             person = asyncio.run(member(service, mailroom))
         yield urlsplit(home.database_url).path[1:], person

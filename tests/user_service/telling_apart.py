@@ -17,8 +17,6 @@ ROUNDS = 260
 # A cost at which a hash left out would show (4 ms), and one at which old accounts would (12 ms).
 COST = {"ARGON2_MEMORY_KIB": "4096", "ARGON2_TIME": "2"}
 OTHER_COST = {"ARGON2_MEMORY_KIB": "12288", "ARGON2_TIME": "2"}
-# Or the tracer's time would be measured along with the service's.
-UNTRACED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 
 Call = Callable[[str], Awaitable[httpx.Response]]
 

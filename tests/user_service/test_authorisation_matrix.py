@@ -26,6 +26,9 @@ from tests.user_service.forged_tokens import private_key, sign
 from tests.user_service.sensible_requests import BODIES, CHEAPEST, Subject
 from user_service.identity.clients import digest_of
 
+# The service does it all: the tracer would only take time here.
+pytestmark = pytest.mark.no_cover
+
 CALLERS = (
     "nobody",  # has an account, but sends no token
     "a user",  # the victim

@@ -17,8 +17,9 @@ from tests.mailroom import Mailroom
 from tests.people import fresh_address, member, wrong
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from tests.untraced import UNTRACED
 from tests.user_service.moving import Mover
-from tests.user_service.telling_apart import COST, UNTRACED, accounts_with, addresses, auc_of
+from tests.user_service.telling_apart import COST, accounts_with, addresses, auc_of
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +35,11 @@ def unlimited(corner: Corner) -> Iterator[ServiceProcess]:
 @pytest.fixture
 async def wishes(unlimited: ServiceProcess, mailroom: Mailroom, corner: Corner) -> dict[str, str]:
     """Addresses of one length: of somebody else, of a disabled account, and of nobody."""
-    holder, disabled = [await member(unlimited, mailroom) for _ in range(2)]
-    await corner.fetch("UPDATE accounts SET status = 'disabled' WHERE email = $1", disabled.email)
-    length = len(holder.email) - len("@example.org")
-    free = secrets.token_hex(length)[:length] + "@example.org"
-    return {"free": free, "taken": holder.email, "disabled": disabled.email}
+    free, taken, disabled = (f"{secrets.token_hex(6)}@example.org" for _ in range(3))
+    for address in (taken, disabled):
+        await member(unlimited, mailroom, email=address)
+    await corner.fetch("UPDATE accounts SET status = 'disabled' WHERE email = $1", disabled)
+    return {"free": free, "taken": taken, "disabled": disabled}
 
 
 def shape(answer: httpx.Response) -> tuple[int, str, list[tuple[str, int]]]:

@@ -20,10 +20,10 @@ from tests.mailroom import Mailroom
 from tests.people import PASSWORD, Person, fresh_address, log_in, member, verify, wrong
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from tests.untraced import UNTRACED
 from tests.user_service.telling_apart import (
     COST,
     OTHER_COST,
-    UNTRACED,
     Call,
     accounts_with,
     addresses,

@@ -25,7 +25,7 @@ from tests.people import (
 )
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
-from tests.user_service.telling_apart import UNTRACED
+from tests.untraced import UNTRACED
 from user_service.errors import Overloaded
 from user_service.identity.hash_pool import HashPool
 from user_service.identity.passwords import Passwords
@@ -40,12 +40,15 @@ CROWD = 90
 
 @pytest.fixture(scope="module")
 def narrow(corner: Corner) -> Iterator[ServiceProcess]:
-    """One hash at a time, about 50 ms each, and four that may wait; a network may ask once."""
-    cost = {"ARGON2_MEMORY_KIB": "32768", "ARGON2_TIME": "2"}
+    """One hash at a time, about 15 ms each, and four that may wait; a network may ask once."""
+    cost = {"ARGON2_MEMORY_KIB": "12288", "ARGON2_TIME": "2"}
     pool = {"HASH_THREADS": "1", "HASH_QUEUE": "4"}
     limits = UNLIMITED | {"LIMIT_LOGIN": "1/minute", "LIMIT_REGISTER": "1/minute"}
-    with ServiceProcess.started(corner.variables, **limits, **cost, **pool, **UNTRACED) as service:
-        yield service
+    # Who has no account is hashed at the cost of those who have one: here all are of this cost.
+    with corner.beside(migrated=True) as own:
+        started = ServiceProcess.started(own.variables, **limits, **cost, **pool, **UNTRACED)
+        with started as service:
+            yield service
 
 
 async def _logins(client: httpx.AsyncClient, many: int) -> list[httpx.Response]:

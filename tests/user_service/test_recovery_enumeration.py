@@ -25,7 +25,8 @@ from tests.recoveries import (
 )
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
-from tests.user_service.telling_apart import COST, UNTRACED, accounts_with, addresses, auc_of
+from tests.untraced import UNTRACED
+from tests.user_service.telling_apart import COST, accounts_with, addresses, auc_of
 
 pytestmark = pytest.mark.anyio
 
