@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -181,9 +183,15 @@ async def test_what_still_waits_is_left_to_the_worker_and_said(corner: Corner) -
 
 
 def test_silent_brokers_are_told_plainly(corner: Corner, user_id: UUID) -> None:
-    for arguments in (("replay", "--user", str(user_id)), ("tail",), ("dead-letters", "list")):
-        done = command(corner, *arguments, KAFKA_BROKER="127.0.0.1:1")
-        assert done.returncode == 1, arguments
+    ask = partial(command, corner, KAFKA_BROKER="127.0.0.1:1")
+    with ThreadPoolExecutor() as pool:
+        asked = [
+            pool.submit(ask, "replay", "--user", str(user_id)),
+            pool.submit(ask, "tail"),
+            pool.submit(ask, "dead-letters", "list"),
+        ]
+    for done in (each.result() for each in asked):
+        assert done.returncode == 1, done.args
         assert "Traceback" not in done.stderr
 
 
