@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from statistics import fmean
+from statistics import fmean, median
 
 from tests.bench import argon2_trial, members
 from tests.bench.bench import REAL_COST, Bench
@@ -16,7 +16,7 @@ from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 
 CONNECTIONS = 8
-TURNS = 2
+TURNS = 5
 HASH_MIB = int(REAL_COST["ARGON2_MEMORY_KIB"]) / 1024
 
 
@@ -51,7 +51,7 @@ def _operations(bench: Bench) -> list[Operation]:
 
 
 def _ratio(bench: Bench, service: ServiceProcess, operation: Operation) -> tuple[float, str]:
-    """Answers for each raw hash in the same time; and what of the core the rest takes."""
+    """Answers for each raw hash of the seconds before; and what of the core the rest takes."""
     bench.report.console.print(f"  {operation.name}, shipped Argon2")
     seconds = bench.size.pick(1.2, 5.0)
     raw, costs = [], []
@@ -64,7 +64,7 @@ def _ratio(bench: Bench, service: ServiceProcess, operation: Operation) -> tuple
         f"A {operation.name} takes {own_ms:.1f} ms of the core, a raw hash {hash_ms:.1f}: "
         f"on one core no more than {hash_ms / own_ms:.2f} can be had."
     )
-    return fmean(cost.run.rate for cost in costs) / fmean(raw), why
+    return median(cost.run.rate / rate for cost, rate in zip(costs, raw, strict=True)), why
 
 
 def _cost(bench: Bench, service: ServiceProcess, requests: list[bytes], seconds: float) -> Cost:

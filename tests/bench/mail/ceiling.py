@@ -96,12 +96,13 @@ def judge(section: Section, point: Point) -> None:
     if point.allowed < point.per_cpu_second:
         name = f"mails a second of what is allowed, SendGrid in {point.nominal}"
         share, why = point.of_allowed, f"The worker wanted {point.pace.wanted:.0%} of its core."
+        dear = "Its core is mostly idle: whatever wakes it brings fewer mails along."
     else:
         name, why = f"wanted of the worker's core, SendGrid in {point.nominal}", ""
-        share = point.pace.wanted
+        share, dear = point.pace.wanted, ""
     section.figure(Figure(name, share * 100, "%", Target(at_least=90), why))
     name = f"mails per CPU second, SendGrid in {point.nominal}"
-    section.figure(Figure(name, point.per_cpu_second, "", Target(at_least=2000)))
+    section.figure(Figure(name, point.per_cpu_second, "", Target(at_least=2000), dear))
 
 
 def _points(bench: Bench, corner: Corner) -> Iterator[Point]:

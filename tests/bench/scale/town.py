@@ -30,7 +30,8 @@ LOGGED_IN = """
     JOIN accounts ON accounts.id = asked.id
     CROSS JOIN LATERAL (
         SELECT id FROM sessions
-        WHERE account_id = accounts.id AND ended_at IS NULL AND expires_at > now() LIMIT 1
+        WHERE account_id = accounts.id AND ended_at IS NULL AND expires_at > now()
+          AND secret_digest = sha256(uuid_send(id) || uuid_send(id)) LIMIT 1
     ) AS session
     LEFT JOIN clerk_users ON clerk_users.account_id = accounts.id
     WHERE accounts.status = 'active' AND accounts.role = 'user'
@@ -53,6 +54,8 @@ class Town:
 
     def people(self, many: int, *, of_clerk: bool = False) -> Iterator[Inhabitant]:
         """With live sessions, from anywhere in the tables; over and over if there are less.
+
+        Only sessions that were filled in: nobody knows the secrets of those that a login opened.
 
         Administrators are not among them: who asks for everybody must not be logged out.
         """
