@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import median
 
 from tests.bench.bench import Bench
 from tests.bench.cost import Cost
@@ -64,8 +64,8 @@ class Measuring:
         offered = LOAD * max(cost.run.rate for cost in costs.values())
         return Measured(
             operation,
-            fmean(cost.cpu for cost in own),
-            fmean(cost.cpu for cost in bare),
+            median(cost.cpu for cost in own),
+            median(cost.cpu for cost in bare),
             sum(len(cost.run.refused.answers) for cost in own + bare),
             costs,
             offered,
