@@ -53,6 +53,16 @@ class WiredParts:
             redis_wire = stack.enter_context(Proxy.before(store.port))
             yield cls(home, database, store, broker, postgres_wire, redis_wire, kafka_wire)
 
+    def make_whole(self) -> None:
+        """Let every wire pass and every part run again; raises PartFailed."""
+        for wire in (self.postgres_wire, self.redis_wire, self.kafka_wire):
+            wire.let_pass()
+        for part in (self.postgres, self.redis, self.kafka):
+            if part.running:
+                part.thaw()
+            else:
+                part.start()
+
     @property
     def urls(self) -> dict[str, str]:
         """Where they are reached past the wires."""

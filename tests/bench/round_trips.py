@@ -53,6 +53,6 @@ def _since(house: House, before: Trips) -> Trips:
 
 
 def _so_far(house: House) -> Trips:
-    wires = house.postgres_wire, house.redis_wire, house.kafka_wire
+    wires = house.parts.postgres_wire, house.parts.redis_wire, house.parts.kafka_wire
     postgres, redis, kafka = (wire.round_trips for wire in wires)
     return postgres, redis, kafka

@@ -77,16 +77,10 @@ class Deployment:
     `problems` what makes the row red, and note figures that a demand will need.
     """
 
-    postgres: Part
-    redis: Part
-    kafka: Part
-    postgres_wire: Proxy
-    redis_wire: Proxy
-    kafka_wire: Proxy
+    parts: WiredParts
     sendgrid_wire: Proxy
     sendgrid: MailStandIn
     corner: Corner
-    parts: WiredParts
     processes: dict[str, Part] = field(default_factory=dict)
     exits: list[Exit] = field(default_factory=list)
     deaths: int = 0
@@ -111,18 +105,7 @@ class Deployment:
             sendgrid_wire = stack.enter_context(Proxy.before(sendgrid.port))
             made = Corner.made("matrix", parts.urls)
             corner = await asyncio.to_thread(made.__enter__)
-            yield cls(
-                parts.postgres,
-                parts.redis,
-                parts.kafka,
-                parts.postgres_wire,
-                parts.redis_wire,
-                parts.kafka_wire,
-                sendgrid_wire,
-                sendgrid,
-                corner,
-                parts,
-            )
+            yield cls(parts, sendgrid_wire, sendgrid, corner)
 
     async def start(
         self,
@@ -161,14 +144,15 @@ class Deployment:
         self._traffic = traffic
 
     def part(self, name: PartName) -> Part:
-        return {"postgres": self.postgres, "redis": self.redis, "kafka": self.kafka}[name]
+        parts = self.parts
+        return {"postgres": parts.postgres, "redis": parts.redis, "kafka": parts.kafka}[name]
 
     def wire(self, name: WireName) -> Proxy:
         """The one before it."""
         return {
-            "postgres": self.postgres_wire,
-            "redis": self.redis_wire,
-            "kafka": self.kafka_wire,
+            "postgres": self.parts.postgres_wire,
+            "redis": self.parts.redis_wire,
+            "kafka": self.parts.kafka_wire,
             "sendgrid": self.sendgrid_wire,
         }[name]
 
@@ -191,19 +175,14 @@ class Deployment:
         """End the processes, and make every part and wire work again; raises PartFailed."""
         for process in self.processes.values():
             await asyncio.to_thread(process.kill)
-        for part in (self.postgres, self.redis, self.kafka):
-            if part.running:
-                part.thaw()
-            else:
-                await asyncio.to_thread(part.start)
-        for wire in (self.postgres_wire, self.redis_wire, self.kafka_wire, self.sendgrid_wire):
-            wire.let_pass()
+        await asyncio.to_thread(self.parts.make_whole)
+        self.sendgrid_wire.let_pass()
         self.sendgrid.faults.clear()
 
     async def dead_letters(self, *topics: Topic) -> list[DeadLetter]:
         """All that ever were, of these topics or of the mails and of other services' events."""
         prefix = self.corner.topic_prefix
-        connection = KafkaConnection(brokers=self.kafka.url, topic_prefix=prefix)
+        connection = KafkaConnection(brokers=self.parts.kafka.url, topic_prefix=prefix)
         async with Redis.from_url(self.corner.redis_url) as redis:
             return await DeadLetters(connection, redis, topics or (*MAIL, *FOREIGN)).waiting()
 

@@ -43,7 +43,7 @@ async def put_aside(deployment: Deployment) -> frozenset[str]:
 def _told(deployment: Deployment, topics: tuple[str, ...]) -> list[Records]:
     prefix = deployment.corner.topic_prefix
     client = confluent_kafka.Consumer(
-        {"bootstrap.servers": deployment.kafka.url, "group.id": "ledger"}
+        {"bootstrap.servers": deployment.parts.kafka.url, "group.id": "ledger"}
     )
     counts: dict[str, Records] = {topic: Counter() for topic in topics}
     try:

@@ -77,7 +77,7 @@ async def _replace_worker(deployment: Deployment) -> None:
     """What the worker only remembers dies with it."""
     worker = deployment.processes["worker"]
     await asyncio.to_thread(worker.kill)
-    deployment.kafka_wire.let_pass()
+    deployment.parts.kafka_wire.let_pass()
     await asyncio.to_thread(worker.start)
 
 

@@ -13,11 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 from redis import Redis
 
-from dev_stack.part import Part
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person
-from tests.proxy import Proxy
 from tests.service_process import ServiceProcess
 from tests.untraced import UNTRACED
 from tests.wired_parts import WiredParts
@@ -33,12 +31,7 @@ RECOVERY_SECONDS = 10.0
 class House:
     """`corner` and `mailroom` reach the parts directly, `service` through the proxies."""
 
-    postgres: Part
-    redis: Part
-    kafka: Part
-    postgres_wire: Proxy
-    redis_wire: Proxy
-    kafka_wire: Proxy
+    parts: WiredParts
     corner: Corner
     mailroom: Mailroom
     service: ServiceProcess
@@ -54,22 +47,12 @@ class House:
             variables = corner.variables | wires | {"DB_POOL_SIZE": str(POOL_SIZE)} | UNTRACED
             wired = replace(corner, variables=variables)
             service = stack.enter_context(ServiceProcess.started(wired.variables))
-            yield cls(
-                parts.postgres,
-                parts.redis,
-                parts.kafka,
-                parts.postgres_wire,
-                parts.redis_wire,
-                parts.kafka_wire,
-                wired,
-                mailroom,
-                service,
-            )
+            yield cls(parts, wired, mailroom, service)
 
     @property
     def store(self) -> Redis:
         """What Redis holds, asked directly."""
-        port, number = self.redis.port, urlsplit(self.corner.redis_url).path
+        port, number = self.parts.redis.port, urlsplit(self.corner.redis_url).path
         return Redis.from_url(f"redis://127.0.0.1:{port}{number}")
 
     def attempts(self) -> set[bytes]:
@@ -83,13 +66,7 @@ class House:
 
     def heal(self) -> None:
         """Undo whatever a test has done, and wait until the service has noticed."""
-        for wire in (self.postgres_wire, self.redis_wire, self.kafka_wire):
-            wire.let_pass()
-        for part in (self.postgres, self.redis, self.kafka):
-            if part.running:
-                part.thaw()
-            else:
-                part.start()
+        self.parts.make_whole()
         self.store.config_set("maxmemory", 0)
         # A registration needs every part, and every breaker closed.
         deadline = time.monotonic() + RECOVERY_SECONDS

@@ -45,7 +45,7 @@ async def test_without_kafka_clerk_is_told_to_come_again(
     user = ClerkUser()
     body = told("user.created", user.data, user.updated_at)
     async with door.client() as client:
-        house.kafka.freeze()
+        house.parts.kafka.freeze()
         for _ in range(5):
             answer = await client.post(
                 "/webhooks/clerk", content=body, headers=headers(body, id=f"msg_{user.id}")
@@ -53,7 +53,7 @@ async def test_without_kafka_clerk_is_told_to_come_again(
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) >= 1
             assert answer.elapsed.total_seconds() < ANSWER_SECONDS
-        house.kafka.thaw()
+        house.parts.kafka.thaw()
 
         async def taken() -> bool:
             again = await client.post(
@@ -73,7 +73,7 @@ async def test_without_kafka_clerk_is_told_to_come_again(
 async def test_without_redis_messages_are_taken_all_the_same(
     house: House, door: ServiceProcess
 ) -> None:
-    house.redis_wire.refuse()
+    house.parts.redis_wire.refuse()
     with httpx.Client(base_url=door.url, timeout=10) as client:
         body = told("user.created", ClerkUser().data)
         for _ in range(3):

@@ -51,15 +51,21 @@ class Fault:
 
 REFUSED = Fault(
     "refused",
-    lambda house: house.kafka_wire.refuse(),
-    lambda house: house.kafka_wire.let_pass(),
+    lambda house: house.parts.kafka_wire.refuse(),
+    lambda house: house.parts.kafka_wire.let_pass(),
     certain=True,
 )
 HUNG = Fault(
-    "hung", lambda house: house.kafka.freeze(), lambda house: house.kafka.thaw(), certain=False
+    "hung",
+    lambda house: house.parts.kafka.freeze(),
+    lambda house: house.parts.kafka.thaw(),
+    certain=False,
 )
 KILLED = Fault(
-    "killed", lambda house: house.kafka.kill(), lambda house: house.kafka.start(), certain=True
+    "killed",
+    lambda house: house.parts.kafka.kill(),
+    lambda house: house.parts.kafka.start(),
+    certain=True,
 )
 
 
@@ -136,11 +142,11 @@ async def test_a_resend_that_was_not_mailed_is_refused_and_may_be_repeated(house
     async with house.service.client() as client:
         registration_id = await register(client, person)
         person.network = fresh_network()  # one mail a minute from each
-        house.kafka_wire.refuse()
+        house.parts.kafka_wire.refuse()
         refused, seconds = await timed(resend(client, person, registration_id))
         assert_unavailable(refused)
         assert seconds < ANSWER_SECONDS
-        house.kafka_wire.let_pass()
+        house.parts.kafka_wire.let_pass()
 
         asked = 0
 
@@ -166,13 +172,13 @@ async def test_nothing_is_acknowledged_without_an_event(house: House) -> None:
 
         asked = [asyncio.create_task(ask(after=number / 10)) for number in range(30)]
         await asyncio.sleep(0.5)
-        house.kafka.freeze()
+        house.parts.kafka.freeze()
         await asyncio.sleep(0.8)
-        house.kafka.thaw()
+        house.parts.kafka.thaw()
         await asyncio.sleep(0.5)
-        house.kafka_wire.reset()
+        house.parts.kafka_wire.reset()
         await asyncio.sleep(0.3)
-        house.kafka_wire.refuse()
+        house.parts.kafka_wire.refuse()
         answers = await asyncio.gather(*asked)
 
     acknowledged = [answer.json()["data"] for answer in answers if answer.status_code == 202]
@@ -201,10 +207,10 @@ async def test_only_what_was_handed_over_after_the_cut_is_refused_for_certain(
         return False
 
     await until(first)
-    house.kafka_wire.blackhole()
+    house.parts.kafka_wire.blackhole()
     sent = asyncio.create_task(producer.produce(name, None, b"sent, and not acknowledged", []))
     await asyncio.sleep(0.1)
-    house.kafka_wire.refuse()
+    house.parts.kafka_wire.refuse()
     async with asyncio.timeout(5):
         while not producer._client.cut_off:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -221,7 +227,7 @@ async def test_sigterm_while_kafka_hangs_answers_what_is_in_flight_and_exits_in_
     with ServiceProcess.started(house.corner.variables) as service:
         async with service.client() as client:
             await register(client, Person())
-            house.kafka.freeze()
+            house.parts.kafka.freeze()
             refusal = asyncio.create_task(fail_to_register(client, Person()))
             await asyncio.sleep(0.3)
             began = time.monotonic()

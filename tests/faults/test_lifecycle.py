@@ -34,9 +34,12 @@ async def applied(house: House) -> int:
 @pytest.mark.parametrize(
     ("begin", "end"),
     [
-        (lambda house: house.postgres_wire.refuse(), lambda house: house.postgres_wire.let_pass()),
-        (lambda house: house.postgres.freeze(), lambda house: house.postgres.thaw()),
-        (lambda house: house.postgres.kill(), lambda house: house.postgres.start()),
+        (
+            lambda house: house.parts.postgres_wire.refuse(),
+            lambda house: house.parts.postgres_wire.let_pass(),
+        ),
+        (lambda house: house.parts.postgres.freeze(), lambda house: house.parts.postgres.thaw()),
+        (lambda house: house.parts.postgres.kill(), lambda house: house.parts.postgres.start()),
     ],
     ids=["refused", "hung", "killed"],
 )
@@ -115,7 +118,7 @@ async def test_sigterm_ends_a_worker_that_waits_and_its_events_are_the_next_ones
     ):
         worker.come_up()
         if what == "Postgres":
-            house.postgres_wire.refuse()
+            house.parts.postgres_wire.refuse()
             neighbour.rename(user, "Renamed")
             neighbour.arrive()
 
@@ -127,7 +130,7 @@ async def test_sigterm_ends_a_worker_that_waits_and_its_events_are_the_next_ones
             neighbour.rename(user, "Renamed")
             neighbour.arrive()
             await asyncio.sleep(1)
-            house.kafka.freeze()
+            house.parts.kafka.freeze()
         seconds = await worker.stop()
         print(f"exit after {seconds:.2f} s")
         assert seconds < 15

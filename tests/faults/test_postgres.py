@@ -43,11 +43,15 @@ class Fault:
 
 REFUSED = Fault(
     "refused",
-    lambda house: house.postgres_wire.refuse(),
-    lambda house: house.postgres_wire.let_pass(),
+    lambda house: house.parts.postgres_wire.refuse(),
+    lambda house: house.parts.postgres_wire.let_pass(),
 )
-HUNG = Fault("hung", lambda house: house.postgres.freeze(), lambda house: house.postgres.thaw())
-KILLED = Fault("killed", lambda house: house.postgres.kill(), lambda house: house.postgres.start())
+HUNG = Fault(
+    "hung", lambda house: house.parts.postgres.freeze(), lambda house: house.parts.postgres.thaw()
+)
+KILLED = Fault(
+    "killed", lambda house: house.parts.postgres.kill(), lambda house: house.parts.postgres.start()
+)
 
 
 def bearer(logged_in: httpx.Response) -> dict[str, str]:
@@ -122,7 +126,7 @@ async def test_a_few_callers_on_open_connections_are_enough_to_notice_a_hang(hou
     async with house.service.client() as client:
         headers = bearer(await log_in(client, ann))
         await assert_whole_pool(house, client, headers)
-        house.postgres.freeze()
+        house.parts.postgres.freeze()
         reads = [client.get("/api/auth/profile", headers=headers) for _ in range(3)]
         assert max(await asyncio.gather(*map(refused, reads))) < ANSWER_SECONDS
         known = [await refused(client.get("/api/auth/profile", headers=headers)) for _ in range(5)]
@@ -179,10 +183,10 @@ async def test_postgres_killed_under_running_statements_refuses_them(house: Hous
         ]
         refusals = [asyncio.create_task(refused(request)) for request in asked]
         await until(lambda: whole_pool_waits(watcher), within=1.8)
-        house.postgres.kill()
+        house.parts.postgres.kill()
         watcher.terminate()
         assert max(await asyncio.gather(*refusals)) < ANSWER_SECONDS
-        house.postgres.start()
+        house.parts.postgres.start()
 
         async def works() -> bool:
             return (await log_in(client, ann)).status_code == 200

@@ -32,10 +32,10 @@ def faults_of(part: str) -> pytest.MarkDecorator:
     """Refused, hung and killed."""
 
     def on(what: str) -> Callable[[House], object]:
-        return lambda house: getattr(getattr(house, part), what)()
+        return lambda house: getattr(getattr(house.parts, part), what)()
 
     def wire(what: str) -> Callable[[House], object]:
-        return lambda house: getattr(getattr(house, f"{part}_wire"), what)()
+        return lambda house: getattr(getattr(house.parts, f"{part}_wire"), what)()
 
     faults = [
         Fault("refused", wire("refuse"), wire("let_pass")),
@@ -136,9 +136,9 @@ async def test_a_deletion_is_answered_in_time_though_redis_hangs_after_it(house:
     """Whoever deleted the account must not read that nothing was done."""
     leaver = await someone(house)
     async with house.service.client() as client:
-        house.redis.freeze()
+        house.parts.redis.freeze()
         answer, seconds = await timed(delete(client, leaver))
-        house.redis.thaw()
+        house.parts.redis.thaw()
         assert (answer.status_code, seconds < ANSWER_SECONDS) == (200, True)
         assert outcome(await log_in(client, leaver.person)) == (401, "wrong_credentials")
 

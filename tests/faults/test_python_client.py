@@ -34,11 +34,11 @@ class Fault:
 
 
 FAULTS = (
-    Fault("hung", lambda house: house.kafka.freeze(), lambda house: house.kafka.thaw()),
+    Fault("hung", lambda house: house.parts.kafka.freeze(), lambda house: house.parts.kafka.thaw()),
     Fault(
         "refused",
-        lambda house: house.kafka_wire.refuse(),
-        lambda house: house.kafka_wire.let_pass(),
+        lambda house: house.parts.kafka_wire.refuse(),
+        lambda house: house.parts.kafka_wire.let_pass(),
     ),
 )
 

@@ -35,10 +35,22 @@ class Fault:
 
 
 FAULTS = [
-    Fault("kafka refused", lambda h: h.kafka_wire.refuse(), lambda h: h.kafka_wire.let_pass()),
-    Fault("kafka hung", lambda h: h.kafka.freeze(), lambda h: h.kafka.thaw(), spends=True),
-    Fault("redis refused", lambda h: h.redis_wire.refuse(), lambda h: h.redis_wire.let_pass()),
-    Fault("redis hung", lambda h: h.redis.freeze(), lambda h: h.redis.thaw(), spends=True),
+    Fault(
+        "kafka refused",
+        lambda h: h.parts.kafka_wire.refuse(),
+        lambda h: h.parts.kafka_wire.let_pass(),
+    ),
+    Fault(
+        "kafka hung", lambda h: h.parts.kafka.freeze(), lambda h: h.parts.kafka.thaw(), spends=True
+    ),
+    Fault(
+        "redis refused",
+        lambda h: h.parts.redis_wire.refuse(),
+        lambda h: h.parts.redis_wire.let_pass(),
+    ),
+    Fault(
+        "redis hung", lambda h: h.parts.redis.freeze(), lambda h: h.parts.redis.thaw(), spends=True
+    ),
     Fault(
         "redis full",
         lambda h: h.store.config_set("maxmemory", 1),
@@ -46,11 +58,11 @@ FAULTS = [
     ),
     Fault(
         "postgres refused",
-        lambda h: h.postgres_wire.refuse(),
-        lambda h: h.postgres_wire.let_pass(),
+        lambda h: h.parts.postgres_wire.refuse(),
+        lambda h: h.parts.postgres_wire.let_pass(),
     ),
-    Fault("postgres hung", lambda h: h.postgres.freeze(), lambda h: h.postgres.thaw()),
-    Fault("postgres killed", lambda h: h.postgres.kill(), lambda h: h.postgres.start()),
+    Fault("postgres hung", lambda h: h.parts.postgres.freeze(), lambda h: h.parts.postgres.thaw()),
+    Fault("postgres killed", lambda h: h.parts.postgres.kill(), lambda h: h.parts.postgres.start()),
 ]
 EVERY = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 
@@ -204,10 +216,10 @@ async def test_a_reset_that_could_not_be_settled_is_known_by_its_account(house: 
         async with locked(house):
             asked = asyncio.create_task(reset(client, person, recovery_id, code))
             await at_the_lock(house, recovery_id)
-            house.redis_wire.refuse()
+            house.parts.redis_wire.refuse()
         assert (await asked).status_code == 200
         assert state(house, recovery_id) == b"verified"
-        house.redis_wire.let_pass()
+        house.parts.redis_wire.let_pass()
 
         async def repeated() -> bool:
             answer = await reset(client, person, recovery_id, code)

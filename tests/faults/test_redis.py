@@ -42,15 +42,21 @@ class Fault:
 
 
 REFUSED = Fault(
-    "refused", lambda house: house.redis_wire.refuse(), lambda house: house.redis_wire.let_pass()
+    "refused",
+    lambda house: house.parts.redis_wire.refuse(),
+    lambda house: house.parts.redis_wire.let_pass(),
 )
-HUNG = Fault("hung", lambda house: house.redis.freeze(), lambda house: house.redis.thaw())
+HUNG = Fault(
+    "hung", lambda house: house.parts.redis.freeze(), lambda house: house.parts.redis.thaw()
+)
 FULL = Fault(
     "full",
     lambda house: house.store.config_set("maxmemory", 1),
     lambda house: house.store.config_set("maxmemory", 0),
 )
-KILLED = Fault("killed", lambda house: house.redis.kill(), lambda house: house.redis.start())
+KILLED = Fault(
+    "killed", lambda house: house.parts.redis.kill(), lambda house: house.parts.redis.start()
+)
 EVERY = pytest.mark.parametrize(
     "fault", [REFUSED, HUNG, FULL, KILLED], ids=lambda fault: fault.name
 )
@@ -143,12 +149,12 @@ async def test_login_goes_on_with_a_throttle_of_its_own_and_profile_does_not_not
 
 
 def restart(house: House) -> None:
-    house.redis.kill()
-    house.redis.start()
+    house.parts.redis.kill()
+    house.parts.redis.start()
 
 
 @pytest.mark.parametrize(
-    "lose", [lambda house: house.redis_wire.reset(), restart], ids=["reset", "closed"]
+    "lose", [lambda house: house.parts.redis_wire.reset(), restart], ids=["reset", "closed"]
 )
 async def test_connections_that_were_lost_while_idle_cost_no_request(
     house: House, lose: Callable[[House], None]
@@ -166,13 +172,13 @@ async def test_answers_still_belong_to_their_questions_after_a_hang(house: House
         people = [Person() for _ in range(8)]
         ids = await asyncio.gather(*[register(client, person) for person in people])
         codes = [house.mailroom.code(id) for id in ids]
-        house.redis.freeze()
+        house.parts.redis.freeze()
         asked = [
             asyncio.create_task(verify(client, person, id, wrong(code)))
             for person, id, code in zip(people, ids, codes, strict=True)
         ]
         await asyncio.sleep(0.5)
-        house.redis.thaw()
+        house.parts.redis.thaw()
         for answer in await asyncio.gather(*asked):
             assert outcome(answer) in [(400, "wrong_code"), (503, "unavailable")]
 

@@ -86,7 +86,7 @@ def produced(house: House, name: str) -> list[confluent_kafka.Message]:
     """All that a topic holds, each partition in its order."""
     topic = f"{house.corner.topic_prefix}{name}"
     consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": house.kafka.url, "group.id": f"{topic}-reader"}
+        {"bootstrap.servers": house.parts.kafka.url, "group.id": f"{topic}-reader"}
     )
     messages: list[confluent_kafka.Message] = []
     try:
@@ -170,7 +170,7 @@ async def test_what_happens_while_kafka_is_away_is_kept_and_goes_out_in_order(
     people = [await member(house.service, house.mailroom) for _ in range(3)]
     with WorkerProcess.started(house.corner.variables) as worker:
         await until(worker.up)
-        house.kafka_wire.refuse()
+        house.parts.kafka_wire.refuse()
         async with house.service.client() as client:
             for _ in range(3):
                 answers = await asyncio.gather(*[log_in(client, person) for person in people])
@@ -183,7 +183,7 @@ async def test_what_happens_while_kafka_is_away_is_kept_and_goes_out_in_order(
             users,
         )
         assert len(kept) == 9
-        house.kafka_wire.let_pass()
+        house.parts.kafka_wire.let_pass()
 
         async def drained() -> bool:
             return not await house.corner.fetch(
@@ -208,7 +208,7 @@ HOUR = """
 
 async def test_an_hour_without_kafka_loses_nothing_and_mixes_up_nobody(house: House) -> None:
     names, users = [topic.name for topic in LIFECYCLE], [secrets.token_hex(8) for _ in range(50)]
-    house.kafka.freeze()
+    house.parts.kafka.freeze()
     for first in range(1, 101, 10):
         with WorkerProcess.started(house.corner.variables) as worker:
             await house.corner.fetch(HOUR, first, names, users)
@@ -217,11 +217,11 @@ async def test_an_hour_without_kafka_loses_nothing_and_mixes_up_nobody(house: Ho
                 await asyncio.sleep(0.5)
                 worker.kill()
         if first == 51:
-            house.kafka.thaw()
-            house.kafka.kill()
+            house.parts.kafka.thaw()
+            house.parts.kafka.kill()
     query = "SELECT FROM outbox WHERE key = ANY($1) AND acknowledged_at IS NULL"
     assert len(await house.corner.fetch(query, users)) == 5000
-    house.kafka.start()
+    house.parts.kafka.start()
     with WorkerProcess.started(house.corner.variables) as worker:
 
         async def drained() -> bool:
@@ -249,7 +249,7 @@ async def test_sigterm_ends_a_worker_in_good_order(house: House, hangs: bool) ->
     with WorkerProcess.started(house.corner.variables) as worker:
         await until(worker.up)
         if hangs:
-            house.kafka.freeze()
+            house.parts.kafka.freeze()
             await Batch.put(house, accounts=2, each=2)
             await asyncio.sleep(0.5)
         seconds = await worker.stop()

@@ -102,11 +102,11 @@ async def test_a_row_whose_attempt_could_not_be_settled_is_found_again(house: Ho
                 return await waiting(house) > 0
 
             await until(inserting, within=1.5)
-            house.redis_wire.refuse()
+            house.parts.redis_wire.refuse()
         committed = await asked
         assert committed.status_code == 201
         assert house.store.hget(f"challenge:register:{id}", "state") == b"verified"
-        house.redis_wire.let_pass()
+        house.parts.redis_wire.let_pass()
 
         async def succeeds() -> bool:
             return bool((await verify(client, person, id, code)).json() == committed.json())

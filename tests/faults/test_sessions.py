@@ -37,13 +37,17 @@ class Fault:
 
 
 POSTGRES = [
-    Fault("refused", lambda h: h.postgres_wire.refuse(), lambda h: h.postgres_wire.let_pass()),
-    Fault("hung", lambda h: h.postgres.freeze(), lambda h: h.postgres.thaw()),
-    Fault("killed", lambda h: h.postgres.kill(), lambda h: h.postgres.start()),
+    Fault(
+        "refused",
+        lambda h: h.parts.postgres_wire.refuse(),
+        lambda h: h.parts.postgres_wire.let_pass(),
+    ),
+    Fault("hung", lambda h: h.parts.postgres.freeze(), lambda h: h.parts.postgres.thaw()),
+    Fault("killed", lambda h: h.parts.postgres.kill(), lambda h: h.parts.postgres.start()),
 ]
 OTHERS = [
-    Fault("redis", lambda h: h.redis_wire.refuse(), lambda h: h.redis_wire.let_pass()),
-    Fault("kafka", lambda h: h.kafka_wire.refuse(), lambda h: h.kafka_wire.let_pass()),
+    Fault("redis", lambda h: h.parts.redis_wire.refuse(), lambda h: h.parts.redis_wire.let_pass()),
+    Fault("kafka", lambda h: h.parts.kafka_wire.refuse(), lambda h: h.parts.kafka_wire.let_pass()),
 ]
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
@@ -28,11 +26,8 @@ async def _run(url: str, statement: str) -> list[asyncpg.Record]:
 @pytest.fixture
 def empty(corner: Corner) -> Iterator[dict[str, str]]:
     """The variables of an installation whose database and topics are not there yet."""
-    name = f"empty_{uuid.uuid4().hex}"
-    asyncio.run(_run(os.environ["DATABASE_URL"], f"CREATE DATABASE {name}"))
-    url = urlunsplit(urlsplit(corner.database_url)._replace(path=f"/{name}"))
-    yield corner.variables | {"DATABASE_URL": url}
-    asyncio.run(_run(os.environ["DATABASE_URL"], f"DROP DATABASE {name} WITH (FORCE)"))
+    with corner.beside() as own:
+        yield own.variables
 
 
 def _migrate(variables: dict[str, str]) -> tuple[int, str]:

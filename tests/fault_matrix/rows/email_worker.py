@@ -97,7 +97,7 @@ async def produce_before(deployment: Deployment) -> None:
 
 def _forget_group(deployment: Deployment) -> None:
     """Make the group one that was never there, and its topics begin where it had come to."""
-    admin = AdminClient({"bootstrap.servers": deployment.kafka.url})
+    admin = AdminClient({"bootstrap.servers": deployment.parts.kafka.url})
     group = deployment.corner.topic_prefix + GROUP
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
     committed = asked[group].result(10).topic_partitions

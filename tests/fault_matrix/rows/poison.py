@@ -72,7 +72,7 @@ POISONED_EVENTS = (
 async def poison(deployment: Deployment) -> None:
     """Fifty records within a few seconds, in between the good ones."""
     producer = confluent_kafka.Producer(
-        {"bootstrap.servers": deployment.kafka.url, "message.max.bytes": 2 * 2**20}
+        {"bootstrap.servers": deployment.parts.kafka.url, "message.max.bytes": 2 * 2**20}
     )
     mails, events = itertools.cycle(POISONED_MAIL), itertools.cycle(POISONED_EVENTS)
     for number in range(OF_EACH):

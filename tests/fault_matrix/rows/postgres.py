@@ -83,7 +83,7 @@ class Hoard:
     async def _fill(self, deployment: Deployment) -> None:
         while True:
             try:
-                self.held.append(await asyncpg.connect(deployment.postgres.url))
+                self.held.append(await asyncpg.connect(deployment.parts.postgres.url))
             except asyncpg.TooManyConnectionsError:
                 return
 
@@ -95,7 +95,7 @@ async def no_connection_leaked(deployment: Deployment) -> list[str]:
 
 
 async def _run(deployment: Deployment, *statements: str) -> None:
-    connection = await asyncpg.connect(deployment.postgres.url)
+    connection = await asyncpg.connect(deployment.parts.postgres.url)
     try:
         # Or what turns writes off could not be turned back.
         await connection.execute("SET default_transaction_read_only = off")

@@ -32,12 +32,12 @@ async def empty(deployment: Deployment) -> None:
 
 
 async def flush(deployment: Deployment) -> None:
-    async with Redis.from_url(deployment.redis.url) as redis:
+    async with Redis.from_url(deployment.parts.redis.url) as redis:
         await redis.flushall()
 
 
 async def _configure(deployment: Deployment, maxmemory: int) -> None:
-    async with Redis.from_url(deployment.redis.url) as redis:
+    async with Redis.from_url(deployment.parts.redis.url) as redis:
         await redis.config_set("maxmemory", maxmemory)
 
 
