@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 from redis.asyncio import Redis
@@ -30,6 +31,11 @@ class Delivered:
         self._redis = redis
         self._look_up = Batched(self._includes)
         self._mark = Batched(self._add)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, event_id: str) -> asyncio.Lock:
+        """To be held from the look-up to the mark: an event may come twice at the same time."""
+        return self._locks.setdefault(event_id, asyncio.Lock())
 
     async def includes(self, event_id: str) -> bool:
         """Whether the event was mailed; raises MarksUnavailable."""

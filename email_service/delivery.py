@@ -1,7 +1,8 @@
 """The way of one message: read, seen before?, render, send; then delivered, or a dead letter.
 
-A send slot is held only while a request is on its way. Every wait happens outside of it and inside
-`assignment.waiting()`, so that one stuck recipient delays nobody, nor a rebalance, nor a stop.
+A turn is held from the request to the mark, so that a crash doubles no more mails than there are
+turns. Every wait happens outside of it and inside `assignment.waiting()`, so that one stuck
+recipient delays nobody, nor a rebalance, nor a stop.
 """
 
 from __future__ import annotations
@@ -55,6 +56,15 @@ class Delivery:
         order = _read(message)
         if order.is_decoy:
             return
+        lock = self.delivered.lock(order.event_id)
+        with message.assignment.waiting():
+            await lock.acquire()
+        try:
+            await self._deliver_once(message, order)
+        finally:
+            lock.release()
+
+    async def _deliver_once(self, message: Message, order: Order) -> None:
         # Asked before the clock: what was mailed in time must not be reported as expired.
         if await self._seen(order):
             self.metrics.skipped.inc()
@@ -62,7 +72,6 @@ class Delivery:
             return
         attempts = await self._send(message, order)
         self._record(order, attempts)
-        await self._mark(order)
 
     async def _send(self, message: Message, order: Order) -> int:
         """Try until the mail is accepted, and return how many tries it took."""
@@ -97,6 +106,7 @@ class Delivery:
                 raise _too_late(order, attempt - 1)
             async with asyncio.timeout(min(SEND_SECONDS, order.remaining)):
                 await self.sender.send(self._compose(order))
+            await self._mark(order)
         finally:
             turn.release()
 

@@ -2,6 +2,7 @@
 
     with Proxy.before(redis.port) as proxy:
         proxy.port          # what clients connect to
+        proxy.url(url)      # where a URL of the part leads through it
         proxy.refuse()      # connections are reset, and new ones refused
         proxy.blackhole()   # connections open and stay open, and nothing comes through
         proxy.reset()       # connections are reset once; new ones are let through
@@ -25,6 +26,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from dev_stack.ports import free_port
 
@@ -84,6 +86,12 @@ class Proxy:
     def connections(self) -> int:
         """How many clients are connected through it."""
         return len(self._writers) // 2
+
+    def url(self, target: str) -> str:
+        """The URL of what it stands before, as it is reached through it."""
+        parts = urlsplit(target)
+        account, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{account}{at}{HOST}:{self.port}"))
 
     def let_pass(self) -> None:
         self._run(self._set(seconds=0.0, flowing=True))

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from dev_stack import kafka, postgres, unprivileged, valkey
 from dev_stack.part import Part
@@ -72,13 +71,7 @@ class WiredParts:
     def behind_wires(self, corner: Corner) -> dict[str, str]:
         """The variables by which services reach a corner of them through the wires."""
         return {
-            "DATABASE_URL": _moved(corner.database_url, self.postgres_wire),
-            "REDIS_URL": _moved(corner.redis_url, self.redis_wire),
+            "DATABASE_URL": self.postgres_wire.url(corner.database_url),
+            "REDIS_URL": self.redis_wire.url(corner.redis_url),
             "KAFKA_BROKER": f"127.0.0.1:{self.kafka_wire.port}",
         }
-
-
-def _moved(url: str, wire: Proxy) -> str:
-    parts = urlsplit(url)
-    account, at, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{account}{at}127.0.0.1:{wire.port}"))

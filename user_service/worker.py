@@ -16,29 +16,19 @@ from shared.kafka import Consumer, Producer, consume_until
 from shared.probe import Probe
 from shared.stopping import stop_on_signals
 from shared.topics import CLERK_WEBHOOK, FOREIGN
-from user_service.audit import audit_store
 from user_service.clerk import messages
 from user_service.clerk.following import Following
-from user_service.errors import Unavailable
-from user_service.identity import deleted_account_store, session_store
 from user_service.identity.master_key import MasterKey
 from user_service.identity.upkeep import keep_rotating
 from user_service.incoming.handler import IncomingMetrics, KeyedLocks, MessageHandler
-from user_service.lifecycle import applied_store, foreign_events
+from user_service.lifecycle import foreign_events
 from user_service.lifecycle.flow import Lifecycle
-from user_service.outbox import outbox_store
 from user_service.outbox.relay import Relay, RelayMetrics
 from user_service.settings import Settings
-from user_service.storage.postgres import Connection, Database
+from user_service.storage.postgres import Database
+from user_service.sweeping import keep_sweeping
 
-SWEEP_SECONDS = 3600
-SWEEP_RETRY_SECONDS = 5
-SWEEP_BATCH = 5000
 DRAIN_SECONDS = 5.0
-
-# Deletes up to so many rows, and returns how many. By their place (ctid): to join them by a key
-# Postgres may read the whole table again for each batch.
-Sweep = Callable[[Connection, int], Awaitable[int]]
 
 log = structlog.get_logger()
 
@@ -138,37 +128,12 @@ async def _consume(stopping: asyncio.Event, consumers: list[Consumer]) -> bool:
 
 
 def _chores(settings: Settings, db: Database) -> Iterator[Awaitable[None]]:
-    yield _sweep(db, _sweeps(settings))
+    yield keep_sweeping(db, audit_days=settings.audit_days)
     if settings.clerk.webhook_keys:
         yield Following(db).retry_contested()
     if not settings.jwt_secret:
         lifetime = timedelta(days=settings.signing_key_days)
         yield keep_rotating(db, MasterKey(settings.master_key), lifetime)
-
-
-def _sweeps(settings: Settings) -> tuple[Sweep, ...]:
-    return (
-        outbox_store.sweep,
-        session_store.sweep,
-        deleted_account_store.sweep,
-        applied_store.sweep,
-        partial(audit_store.sweep, kept=timedelta(days=settings.audit_days)),
-    )
-
-
-async def _sweep(db: Database, sweeps: tuple[Sweep, ...]) -> None:
-    while True:
-        pause = SWEEP_SECONDS
-        try:
-            async with db.connection() as connection:
-                # In batches, so that no sweep outlasts the time limit of a statement.
-                for sweep in sweeps:
-                    while await sweep(connection, SWEEP_BATCH) == SWEEP_BATCH:
-                        pass
-        except Unavailable:
-            log.warning("sweep_postponed")
-            pause = SWEEP_RETRY_SECONDS
-        await asyncio.sleep(pause)
 
 
 def _probe(

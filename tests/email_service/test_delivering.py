@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from dev_stack.mail_stand_in import Fault
 from shared.events import encode, headers, new_id
 from shared.topics import SEND_NOTICE
 from tests.email_service.post_office import PostOffice
@@ -70,6 +71,18 @@ async def test_an_event_that_was_mailed_before_is_skipped(office: PostOffice) ->
         await office.ask("once@example.org", event_id=event_id)
         await office.mail_to("once@example.org")
         await office.ask("once@example.org", event_id=event_id)
+        await worker.shows("gatepost_mails_skipped_total", 1)
+
+    assert office.sendgrid.mailbox.count() == 1
+
+
+async def test_an_event_that_comes_twice_at_once_is_mailed_once(office: PostOffice) -> None:
+    event_id = new_id()
+    office.sendgrid.faults.add(Fault(delay_ms=300))
+    for _ in range(2):
+        await office.ask("once@example.org", event_id=event_id, challenge_id="the same partition")
+
+    async with office.worker() as worker:
         await worker.shows("gatepost_mails_skipped_total", 1)
 
     assert office.sendgrid.mailbox.count() == 1
