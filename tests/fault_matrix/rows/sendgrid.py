@@ -26,8 +26,9 @@ RESET_SECONDS = 5
 HUNG_SECONDS = SIZE.pick(12, 60)
 OUTAGE_SECONDS = SIZE.pick(4, 120)
 KEY_REFUSED_SECONDS = SIZE.pick(4, 60)
-# The longest pause between two tries of one mail, which an outage may have grown to.
-PAUSE_SECONDS = SIZE.pick(10, 30)
+# The longest pause between two tries of one mail, which an outage may have grown to: tries come fast
+# by chance, so that four seconds have room for a sixth one.
+PAUSE_SECONDS = SIZE.pick(16, 30)
 
 
 def fails(*faults: Fault) -> Step:
