@@ -71,7 +71,7 @@ def gone(victim: str, part: PartName, **noticed: Any) -> tuple[Row, ...]:
     """
     return (
         Row(victim, "connections refused", refuse(part), let_pass(part), **noticed),
-        Row(victim, "hangs (SIGSTOP)", freeze(part), thaw(part), **noticed),
+        Row(victim, "hangs (SIGSTOP)", freeze(part), thaw(part), principal=True, **noticed),
         Row(victim, "kill -9, started again", kill(part), start(part), **noticed),
     )
 

@@ -47,7 +47,7 @@ class Pace:
 
     @classmethod
     def of(cls, size: Size) -> Pace:
-        return size.pick(cls(2, 4, 4), cls(5, 20, 10))
+        return size.pick(cls(2, 4, 4), cls(3, 8, 4))
 
 
 class Stranded(NamedTuple):

@@ -33,7 +33,7 @@ class Row:
     Mails may be late for `mail_recovery` seconds after the healing. Who has waited `resend_after`
     seconds for a mail asks for another. `more_settings` are of single processes; those `later` are
     started by the strike, and those of `full_disk` cannot log. What happens in a `plotted` row is
-    drawn over its time.
+    drawn over its time. A quick pass consists of the `principal` ones.
 
     `rate` people register each second, read their mail for `thinking` seconds, and wait for
     each answer up to `answer_within` seconds.
@@ -66,6 +66,7 @@ class Row:
     later: tuple[str, ...] = ()
     full_disk: frozenset[str] = frozenset()
     plotted: bool = False
+    principal: bool = False
 
     @property
     def name(self) -> str:

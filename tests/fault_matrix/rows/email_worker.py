@@ -23,8 +23,8 @@ SIZE = Size.wanted()
 KILLS = SIZE.pick(2, 10)
 ROUNDS = SIZE.pick(2, 5)
 # Beyond the group's session timeout of six seconds, after which another member takes over.
-FROZEN_SECONDS = SIZE.pick(8, 60)
-STOPPED_SECONDS = SIZE.pick(4, 300)
+FROZEN_SECONDS = SIZE.pick(8, 20)
+STOPPED_SECONDS = SIZE.pick(4, 90)
 BEFORE_THE_FIRST_START = 500
 
 # Mails that are decided, but whose offsets are committed only once a second.
@@ -142,6 +142,7 @@ ROWS = (
         unharmed=EVERYTHING,
         longest_wait=3,
         demands=(all_arrive,),
+        principal=True,
     ),
     Row(
         "email worker",
@@ -165,6 +166,7 @@ ROWS = (
         doubled_at_most=0,
         unharmed=EVERYTHING,
         demands=(all_arrive,),
+        principal=True,
     ),
     Row(
         "email worker",

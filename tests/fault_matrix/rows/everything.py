@@ -132,5 +132,6 @@ ROWS = (
         mail_recovery=30,
         demands=(all_arrive,),
         plotted=True,
+        principal=True,
     ),
 )

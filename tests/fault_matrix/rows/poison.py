@@ -125,5 +125,6 @@ ROWS = (
         unharmed=frozenset({"register", "verify", "log in", "profile"}),
         dead_letters=frozenset({"malformed", "expired", "unknown email", "unknown user"}),
         demands=(all_arrive, each_is_put_aside, others_are_prompt),
+        principal=True,
     ),
 )

@@ -164,6 +164,7 @@ ROWS = (
         thinking=THINKING,
         demands=(refused("verify", "log in"),),
         demands_before=(no_connection_leaked,),
+        principal=True,
     ),
     Row(
         "Postgres",

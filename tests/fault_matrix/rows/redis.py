@@ -67,6 +67,7 @@ ROWS = (
         unharmed=UNHARMED,
         thinking=THINKING,
         demands=FELT,
+        principal=True,
     ),
     # Open codes are gone with it, and whoever holds one is told to ask for another.
     Row(

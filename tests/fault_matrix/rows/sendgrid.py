@@ -23,11 +23,11 @@ SIZE = Size.wanted()
 TOO_MANY = SIZE.pick(20, 100)
 RESET_SECONDS = 5
 # A request takes ten seconds at most, and then another one must have its turn.
-HUNG_SECONDS = SIZE.pick(12, 60)
-OUTAGE_SECONDS = SIZE.pick(4, 120)
-KEY_REFUSED_SECONDS = SIZE.pick(4, 60)
-# The longest pause between two tries of one mail, which an outage may have grown to: tries come fast
-# by chance, so that four seconds have room for a sixth one.
+HUNG_SECONDS = SIZE.pick(12, 30)
+OUTAGE_SECONDS = SIZE.pick(4, 40)
+KEY_REFUSED_SECONDS = SIZE.pick(4, 20)
+# The longest pause between two tries of one mail, which an outage may have grown to: by chance
+# tries come fast, and four seconds have room for a sixth one.
 PAUSE_SECONDS = SIZE.pick(16, 30)
 
 
@@ -159,6 +159,7 @@ ROWS = (
         works,
         logged("send_failed", least=20),
         mail_recovery=PAUSE_SECONDS,
+        principal=True,
     ),
     _row("hangs up after accepting, one in ten", hang_up, keep_the_line),
     _row(
@@ -194,6 +195,7 @@ ROWS = (
         lasts=OUTAGE_SECONDS,
         longest_wait=OUTAGE_SECONDS - 2,
         mail_recovery=PAUSE_SECONDS,
+        principal=True,
     ),
     _row("two seconds slower", fails(Fault(delay_ms=2000)), works, longest_wait=2),
     # A mail of about ten kilobytes takes a second.

@@ -77,6 +77,7 @@ ROWS = (
         lasts=0,
         rate=CALM,
         demands=(nobody_refused, unanswered(least=1, most=10 * TIMES)),
+        principal=True,
     ),
     Row(
         "service",
@@ -108,6 +109,7 @@ ROWS = (
         unharmed=EVERYTHING,
         lasts=0,
         rate=CALM,
+        principal=True,
     ),
     terminated_while("kafka"),
     terminated_while("redis"),

@@ -90,6 +90,7 @@ ROWS = (
         lasts=0,
         batches=TIMES,
         demands=(logged("worker_started", least=TIMES + 1),),
+        principal=True,
     ),
     Row(
         "service's worker",
