@@ -14,7 +14,7 @@ from tests.report import Figure, Line, Plot, Section, Target
 
 DEFAULT_CONCURRENCY = 100
 CONCURRENCIES = {
-    0.02: ((10, 30, 100), (10, 20, 30, 40, 50, 70, 100, 200)),
+    0.02: ((10, 30, 100, 200), (10, 20, 30, 40, 50, 70, 100, 200)),
     0.2: ((100, 300, 800), (50, 100, 200, 300, 400, 600, 800)),
 }
 # About what a core makes: it only decides how many mails are asked for.
@@ -28,8 +28,9 @@ One worker on one processor, a backlog before it, the stand-in in a process of i
 Its settings allow EMAIL_CONCURRENCY ÷ SendGrid's answering time, as a bare client sees that; beyond
 it the worker's core decides. Counted from the first to the last tenth of the mails. The figures
 are for the default of {default} at a time. Where that allows fewer mails than a second of CPU
-makes, they should be sent; where it allows more, the worker should want its core all the time.
-Costly mails would want it too, so each has to be cheap. Bound by is the limit that is used to 90 %.
+makes, they should be sent; where it allows more, nearly as many as with the most at a time, and
+then the worker should want its core all the time. Costly mails would want it too, so each has to be
+cheap. Bound by is the limit that is used to 90 %.
 Of its core the worker gets less than it wants where other programs run."""
 
 
@@ -85,24 +86,30 @@ def measure(bench: Bench, corner: Corner) -> None:
     section.tell(HOW.replace("\n", " ").format(default=DEFAULT_CONCURRENCY))
     points = list(_points(bench, corner))
     section.table("By what its settings allow", COLUMNS, [point.row for point in points])
-    for point in points:
-        if point.concurrency == DEFAULT_CONCURRENCY:
-            judge(section, point)
+    for latency in CONCURRENCIES:
+        mine = {point.concurrency: point for point in points if point.latency == latency}
+        judge(section, mine[DEFAULT_CONCURRENCY], mine[max(mine)])
     section.plot(_plot(points))
 
 
-def judge(section: Section, point: Point) -> None:
-    """The nearer limit must be used, and each mail be cheap."""
+def judge(section: Section, point: Point, most: Point) -> None:
+    """The nearer limit must be used, and each mail be cheap; `most` has the most at a time."""
+    dear = ""
     if point.allowed < point.per_cpu_second:
-        name = f"mails a second of what is allowed, SendGrid in {point.nominal}"
-        share, why = point.of_allowed, f"The worker wanted {point.pace.wanted:.0%} of its core."
+        why = f"The worker wanted {point.pace.wanted:.0%} of its core."
+        _used(section, "mails a second of what is allowed", point, point.of_allowed, why)
         dear = "Its core is mostly idle: whatever wakes it brings fewer mails along."
     else:
-        name, why = f"wanted of the worker's core, SendGrid in {point.nominal}", ""
-        share, dear = point.pace.wanted, ""
-    section.figure(Figure(name, share * 100, "%", Target(at_least=90), why))
+        share = point.pace.rate / most.pace.rate
+        _used(section, f"mails a second of those at {most.concurrency} a time", point, share)
+        _used(section, f"wanted of the core at {most.concurrency} a time", most, most.pace.wanted)
     name = f"mails per CPU second, SendGrid in {point.nominal}"
     section.figure(Figure(name, point.per_cpu_second, "", Target(at_least=2000), dear))
+
+
+def _used(section: Section, limit: str, point: Point, share: float, why: str = "") -> None:
+    name = f"{limit}, SendGrid in {point.nominal}"
+    section.figure(Figure(name, share * 100, "%", Target(at_least=90), why))
 
 
 def _points(bench: Bench, corner: Corner) -> Iterator[Point]:
