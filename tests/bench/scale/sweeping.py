@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.bench.bench import Bench
 from tests.bench.scale.errands import profile
@@ -36,22 +38,47 @@ SHARED = "Postgres' sweeping process shares a processor with those that answer, 
 # No more than a saturated hash pool may.
 DISTURBED = Target(at_most=3)
 
+# Whether to ask for another second, after so many.
+Goes = Callable[[float], bool]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What people saw for a while, and how much was read from disks meanwhile, in MB a second."""
+
+    run: Run
+    read: float
+
+    @classmethod
+    def of(cls, bench: Bench, caller: Caller, requests: Iterator[bytes], goes_on: Goes) -> Watched:
+        began, read, answers = time.monotonic(), _read_from_disks(), list[Answer]()
+        while goes_on(time.monotonic() - began):
+            batch = list(itertools.islice(requests, A_SECOND))
+            url = caller.service.url
+            answers += bench.generator.open(url, batch, rate=A_SECOND, connections=32).answers
+        seconds = time.monotonic() - began
+        return cls(Run(seconds, answers), (_read_from_disks() - read) / seconds)
+
+    @property
+    def p99(self) -> float:
+        return self.run.percentile(99)
+
 
 def sweep(bench: Bench, section: Section, caller: Caller) -> None:
     corner = caller.town.corner
     corner.rows(RELAYED)
     requests = _requests(caller)
-    before = _asked(bench, caller, requests, QUIET_SECONDS)
+    before = Watched.of(bench, caller, requests, lambda seconds: seconds < QUIET_SECONDS)
     moment = datetime.now(UTC)
     overdue = corner.rows(OVERDUE, moment)[0][0]
+
+    def sweeping(seconds: float) -> bool:
+        return seconds < LONGEST_SECONDS and bool(corner.rows(ANY_OVERDUE, moment)[0][0])
+
     with pinned(bench.cpus.others), WorkerProcess.started(corner.variables) as worker:
         worker.come_up()
-        began, answers = time.monotonic(), list[Answer]()
-        while corner.rows(ANY_OVERDUE, moment)[0][0] and time.monotonic() - began < LONGEST_SECONDS:
-            answers += _asked(bench, caller, requests, 1).answers
-        seconds = time.monotonic() - began
+        during = Watched.of(bench, caller, requests, sweeping)
     left = corner.rows(OVERDUE, moment)[0][0]
-    during = Run(seconds, answers)
     section.tell(
         f"{overdue:,} sessions, events and audit entries of the big installation were overdue when"
         f" a worker started, whose first act is to sweep. Meanwhile {A_SECOND} profiles a second"
@@ -59,16 +86,16 @@ def sweep(bench: Bench, section: Section, caller: Caller) -> None:
         " asks share one."
     )
     section.figure(Figure("overdue rows left", left, "", Target(at_most=0)))
-    rate = (overdue - left) / seconds
+    rate = (overdue - left) / during.run.seconds
     section.figure(Figure("overdue rows removed", rate, "a second"))
     section.figure(Figure("a million rows take", 1e6 / rate, "s"))
     section.figure(Figure("that keeps up with logins", rate / ROWS_OF_A_LOGIN, "a second"))
-    quiet, swept = before.percentile(99), during.percentile(99)
-    section.figure(Figure("p99 of a profile before", quiet, "ms"))
-    section.figure(Figure("p99 of a profile during the sweep", swept, "ms"))
+    for when, watched in {"before": before, "during the sweep": during}.items():
+        section.figure(Figure(f"p99 of a profile {when}", watched.p99, "ms"))
+        section.figure(Figure(f"read from disks {when}", watched.read, "MB a second"))
     name = "p99 of a profile during the sweep ÷ before"
-    section.figure(Figure(name, swept / quiet, "×", DISTURBED, SHARED))
-    lost = len(during.refused.answers)
+    section.figure(Figure(name, during.p99 / before.p99, "×", DISTURBED, SHARED))
+    lost = len(during.run.refused.answers)
     section.figure(Figure("profiles refused during the sweep", lost, "", Target(at_most=0)))
 
 
@@ -77,6 +104,7 @@ def _requests(caller: Caller) -> Iterator[bytes]:
     return itertools.cycle([profile(caller, person) for person in people])
 
 
-def _asked(bench: Bench, caller: Caller, requests: Iterator[bytes], seconds: int) -> Run:
-    batch = list(itertools.islice(requests, seconds * A_SECOND))
-    return bench.generator.open(caller.service.url, batch, rate=A_SECOND, connections=32)
+def _read_from_disks() -> float:
+    """MB since the machine has started."""
+    lines = Path("/proc/vmstat").read_text().splitlines()
+    return int(dict(line.split() for line in lines)["pgpgin"]) / 1024
