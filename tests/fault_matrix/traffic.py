@@ -20,7 +20,8 @@ from tests.people import Person
 
 # Longer than any answer may take, so that one that takes longer is seen.
 ANSWER_SECONDS = 8.0
-LOOKS_AGAIN_SECONDS = 6.0
+# Of who was not answered, and so not told when to come again.
+RETRY_SECONDS = 0.5
 EXPIRED = "code_expired"
 NOT_ASKED = "Can not write request body for {}"
 PROBLEM = "application/problem+json"
@@ -38,10 +39,11 @@ class GaveUp(Exception):
 
 
 class Answer(NamedTuple):
-    """What a request came to; the body of a success, or None."""
+    """What a request came to; the body of a success, or None and when to ask again."""
 
     seen: Seen
     body: dict[str, Any] | None = None
+    retry_after: float = RETRY_SECONDS
 
 
 @dataclass
@@ -154,12 +156,9 @@ class Traffic:
                 raise
             return await self._another(person, registration_id)
         # Who had to wait looks again some time later, not all in the same moment.
-        await asyncio.sleep(random.uniform(0, self._looks_again()))
-        return mail
-
-    def _looks_again(self) -> float:
         waited = self.ledger.arrivals[-1].seconds
-        return min(waited, LOOKS_AGAIN_SECONDS) if waited > PROMPT_SECONDS else 0.0
+        await asyncio.sleep(random.uniform(0, waited) if waited > PROMPT_SECONDS else 0)
+        return mail
 
     async def _another(
         self, person: Person, registration_id: str, after: str | None = None
@@ -212,12 +211,12 @@ class Traffic:
     async def _until_done(self, step: str, person: Person, **request: Any) -> dict[str, Any]:
         deadline = time.monotonic() + self.patience
         while True:
-            last, body = await self._once(step, person, **request)
+            last, body, retry_after = await self._once(step, person, **request)
             if body is not None:
                 return body
             if time.monotonic() > deadline or last.status not in (0, 503):
                 raise GaveUp(last.said)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(retry_after * random.uniform(1, 1.5))
 
     async def _once(
         self, step: str, person: Person, *, json: Any = None, token: str | None = None
@@ -260,12 +259,18 @@ def _read(step: str, began: float, answer: aiohttp.ClientResponse, content: byte
     proper = body is not None and (succeeded or _is_proper_refusal(answer))
     said = "" if succeeded and proper else content.decode("utf-8", "replace")[:300]
     seen = Seen(step, began, seconds, answer.status, proper, said)
-    return Answer(seen, body if succeeded else None)
+    if succeeded:
+        return Answer(seen, body)
+    return Answer(seen, retry_after=_retry_after(answer) or RETRY_SECONDS)
 
 
 def _is_proper_refusal(answer: aiohttp.ClientResponse) -> bool:
+    return answer.content_type == PROBLEM and 1 <= _retry_after(answer) <= 60
+
+
+def _retry_after(answer: aiohttp.ClientResponse) -> int:
     after = answer.headers.get("retry-after", "")
-    return answer.content_type == PROBLEM and after.isdigit() and 1 <= int(after) <= 60
+    return int(after) if after.isdigit() else 0
 
 
 def _unanswered(step: str, began: float, why: str) -> Answer:

@@ -24,7 +24,7 @@ KILLS = SIZE.pick(2, 10)
 ROUNDS = SIZE.pick(2, 5)
 # Beyond the group's session timeout of six seconds, after which another member takes over.
 FROZEN_SECONDS = SIZE.pick(8, 20)
-STOPPED_SECONDS = SIZE.pick(4, 90)
+STOPPED_SECONDS = SIZE.pick(4, 60)
 BEFORE_THE_FIRST_START = 500
 
 # Mails that are decided, but whose offsets are committed only once a second.
