@@ -34,6 +34,7 @@ from user_service.recovery.routes import RecoveryRoutes
 from user_service.registration.routes import RegistrationRoutes
 from user_service.sessions.routes import SessionRoutes
 from user_service.settings import Settings, read_settings
+from user_service.supervised import supervised
 from user_service.web.access_log import AccessLog
 from user_service.web.client_address import ClientAddress
 from user_service.web.edge import Edge
@@ -81,7 +82,7 @@ def build(settings: Settings, assembly: Assembly) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        async with assembly.running():
+        async with supervised(), assembly.running():
             yield
 
     app = Litestar(

@@ -129,11 +129,14 @@ class Ledger:
         ]
 
     def recovery(self, healed: float) -> float:
-        """Seconds from the healing to the end of the last request that did not succeed."""
+        """Seconds from the healing to the end of the last request that was refused or unanswered.
+
+        What is wrong is counted elsewhere, and a code that expired meanwhile stays expired.
+        """
         failed = [
             each.at + each.seconds
             for each in self.seen
-            if each.at > healed and each.status != AS_PROMISED[each.step]
+            if each.at > healed and each.status in (0, 503)
         ]
         return max(failed, default=healed) - healed
 

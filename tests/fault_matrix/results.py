@@ -22,7 +22,7 @@ MEANINGS = (
     ("503s", "refusals in the promised form: problem+json that says when to come again"),
     ("unanswered", "broken or refused connections; only where a service dies, hangs or ends"),
     ("wrong", "answers that are neither a success nor such a refusal; must be 0"),
-    ("recovery s", "from the healing to the last request that failed; promised are 10 s"),
+    ("recovery s", "from the healing to the last request that was refused; promised are 10 s"),
     ("mails late for s", "from the healing to the last mail that took more than 2 s"),
     ("longest wait s", "the longest that anybody waited for a mail, faults included"),
     ("SIGTERM", "exit codes and the slowest end of all processes; promised are 0 and 15 s"),

@@ -22,6 +22,8 @@ from tests.people import Person
 ANSWER_SECONDS = 8.0
 # Of who was not answered, and so not told when to come again.
 RETRY_SECONDS = 0.5
+# Well within the fifteen minutes for which the service's access tokens are good.
+TOKEN_SECONDS = 600.0
 EXPIRED = "code_expired"
 NOT_ASKED = "Can not write request body for {}"
 PROBLEM = "application/problem+json"
@@ -36,6 +38,13 @@ PATHS = {
 
 class GaveUp(Exception):
     """Somebody was answered what no retry changes, or waited for too long."""
+
+
+class Token(NamedTuple):
+    """What somebody logged in for, at which moment."""
+
+    text: str
+    at: float
 
 
 class Answer(NamedTuple):
@@ -63,7 +72,7 @@ class Traffic:
     rate: float = 20.0
     resend_after: float | None = None
     thinking: float = 0.0
-    _tokens: dict[str, str] = field(default_factory=dict)
+    _tokens: dict[str, Token] = field(default_factory=dict)
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _turns: itertools.count[int] = field(default_factory=itertools.count)
@@ -143,10 +152,9 @@ class Traffic:
         await asyncio.sleep(self.thinking)
         verified = await self._verify(person, registration_id, mail)
         ledger.created[person.email] = verified["data"]["user"]["id"]
-        token = await self._until_done("log in", person, json=person.credentials())
-        ledger.logins[person.email] += 1
-        self._tokens[person.email] = token["data"]["token"]
-        await self._until_done("profile", person, token=token["data"]["token"])
+        logged_in = await self._until_done("log in", person, json=person.credentials())
+        token = self._logged_in(person, logged_in)
+        await self._until_done("profile", person, token=token)
 
     async def _mail(self, person: Person, registration_id: str) -> Mail:
         try:
@@ -195,18 +203,23 @@ class Traffic:
             return
         person = self.ledger.people[random.choice(created)]
         # Who cannot log in has a token that was given before.
-        token = await self._log_in(person) or self._tokens.get(person.email)
+        token = await self._log_in(person) or self._token_of(person)
         if token is not None:
-            self._tokens[person.email] = token
             await self._once("profile", person, token=token)
 
     async def _log_in(self, person: Person) -> str | None:
         answer = (await self._once("log in", person, json=person.credentials())).body
-        if answer is None:
-            return None
+        return None if answer is None else self._logged_in(person, answer)
+
+    def _logged_in(self, person: Person, answer: dict[str, Any]) -> str:
+        token = Token(answer["data"]["token"], time.monotonic())
         self.ledger.logins[person.email] += 1
-        token: str = answer["data"]["token"]
-        return token
+        self._tokens[person.email] = token
+        return token.text
+
+    def _token_of(self, person: Person) -> str | None:
+        token = self._tokens.get(person.email)
+        return token.text if token and time.monotonic() - token.at < TOKEN_SECONDS else None
 
     async def _until_done(self, step: str, person: Person, **request: Any) -> dict[str, Any]:
         deadline = time.monotonic() + self.patience

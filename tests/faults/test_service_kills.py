@@ -92,6 +92,18 @@ async def test_a_kill_between_the_code_and_the_row_loses_nothing(
     await assert_registered_once(house, person)
 
 
+async def test_a_server_process_ends_with_its_supervisor(service: ServiceProcess) -> None:
+    service.process.kill()
+    service.process.wait()
+
+    async def nobody_listens() -> bool:
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", service.port)) != 0
+
+    await until(nobody_listens, within=5)
+    assert "supervisor_gone" in {line["event"] for line in service.lines}
+
+
 async def test_a_row_whose_attempt_could_not_be_settled_is_found_again(house: House) -> None:
     ((person, id, code),) = await attempts_of(house, 1)
     async with house.service.client() as client:

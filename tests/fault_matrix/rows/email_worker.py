@@ -12,6 +12,7 @@ from shared.dead_letters.reading import DeadLetter
 from tests.fault_matrix import steps
 from tests.fault_matrix.demands import all_arrive, logged
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, WireName
+from tests.fault_matrix.faults import CALM
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import ALL_PROCESSES, Row, Step
 from tests.fault_matrix.steps import begun, frozen, nothing, terminated
@@ -199,6 +200,8 @@ ROWS = (
         begun("email"),
         later=("email",),
         lasts=0,
+        # Those five hundred verify and log in at once besides.
+        rate=CALM,
         unharmed=frozenset({"verify", "log in", "profile"}),
         longest_wait=3,
         demands=(all_arrive,),

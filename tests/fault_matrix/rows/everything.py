@@ -21,7 +21,7 @@ from tests.report import Size
 SIZE = Size.wanted()
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
 EVERY_SECONDS = SIZE.pick(4.0, 20.0)
-STRIKES = SIZE.pick(10, 90)
+STRIKES = int(os.environ.get("STRIKES") or SIZE.pick(10, 90))
 HURT_SECONDS = SIZE.pick(2.0, 8.0)
 # Without one of them, what the relay has produced may be one that it cannot acknowledge.
 RELAYING = frozenset({"worker", "kafka", "postgres"})
@@ -127,6 +127,8 @@ ROWS = (
         processes=PROCESSES,
         lasts=0,
         unanswered=True,
+        # A service that stands still answers when it goes on.
+        answer_within=3.0,
         least_refused=1,
         longest_wait=2,
         mail_recovery=30,

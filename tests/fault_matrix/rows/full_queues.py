@@ -8,12 +8,14 @@ from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix import records, steps
 from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import Deployment
+from tests.fault_matrix.faults import CALM
 from tests.fault_matrix.row import Row
 from tests.report import Size
 
 SIZE = Size.wanted()
-NEWCOMERS = SIZE.pick(300, 1000)
-# Ten at a time, so that 25 mails a second are less than come even without the burst.
+# Two cores for everything serve some 250 requests a second, and each newcomer asks four times.
+NEWCOMERS = SIZE.pick(300, 500)
+# Ten at a time: so that what 25 mails a second leave waits for a while.
 SLOW = Fault(delay_ms=400)
 EVENTS = 20_000
 OF_NOBODY = """
@@ -56,6 +58,7 @@ ROWS = (
         f"{NEWCOMERS} register within seconds, with a slow SendGrid",
         burst,
         speed_up,
+        rate=CALM,
         longest_wait=3,
         mail_recovery=15,
         demands=(all_arrive,),
