@@ -58,6 +58,9 @@ class WorkerProcess:
             process = start(variables | {"WORKER_PROBE_PORT": str(port)}, log_path)
             try:
                 yield cls(process, log_path, f"http://127.0.0.1:{port}")
+            except BaseException:
+                print(log_path.read_text())  # pytest shows it where a test fails
+                raise
             finally:
                 process.kill()
                 process.wait()
