@@ -81,6 +81,12 @@ class ServiceProcess:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What it has logged as errors of its own: a machine that stands still is an outage."""
+        of_ours = (line for line in self.lines if line["event"] != "dependency_down")
+        return [line for line in of_ours if line["level"] == "error"]
+
     def client(self, address: str | None = None, **headers: str) -> httpx.AsyncClient:
         """A client whose requests come from `address`, as the trusted proxy tells."""
         forwarded = {"x-forwarded-for": address} if address else {}

@@ -47,7 +47,7 @@ NO_OBJECT = (b"", b"null", b"[]", b"1", b'"text"')
 def unlimited(corner: Corner) -> Iterator[ServiceProcess]:
     with ServiceProcess.started(corner.variables, **UNLIMITED) as service:
         yield service
-        assert not [line for line in service.lines if line["level"] == "error"]
+        assert not service.errors
 
 
 @pytest.fixture
