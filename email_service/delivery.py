@@ -56,13 +56,8 @@ class Delivery:
         order = _read(message)
         if order.is_decoy:
             return
-        lock = self.delivered.lock(order.event_id)
-        with message.assignment.waiting():
-            await lock.acquire()
-        try:
+        async with message.holding(self.delivered.lock(order.event_id)):
             await self._deliver_once(message, order)
-        finally:
-            lock.release()
 
     async def _deliver_once(self, message: Message, order: Order) -> None:
         # Asked before the clock: what was mailed in time must not be reported as expired.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
 import confluent_kafka
@@ -87,6 +87,16 @@ class Message(Struct, frozen=True):
             headers=cast("Headers", record.headers() or []),
             assignment=assignment,
         )
+
+    @asynccontextmanager
+    async def holding(self, lock: asyncio.Lock) -> AsyncIterator[None]:
+        """Hold `lock`; the wait for it is one that a rebalance or a stop may end."""
+        with self.assignment.waiting():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def header(self, name: str) -> str | None:
         for key, value in self.headers:

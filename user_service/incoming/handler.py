@@ -77,13 +77,8 @@ class MessageHandler(Generic[E]):
         if event is None:
             return "skipped"
         subject = self.subject(event)
-        lock = self.locks.for_key(subject)
-        with message.assignment.waiting():
-            await lock.acquire()
-        try:
+        async with message.holding(self.locks.for_key(subject)):
             outcome = await self._apply(message, event)
-        finally:
-            lock.release()
         log.info(
             "event_applied" if outcome == "applied" else "event_left",
             topic=message.topic,
