@@ -300,7 +300,7 @@ async def test_the_newest_who_begin_so_are_found_be_they_few_or_many_or_old(
     rows = await many.fetch(
         """
         SELECT id FROM accounts
-        WHERE ($1 = id::text OR starts_with(email, $1))
+        WHERE ($1 = id::text OR starts_with(email, $1) OR starts_with(username, $1))
           AND created_at < coalesce($2::timestamptz, 'infinity')
         ORDER BY created_at DESC, id DESC LIMIT 50
         """,
