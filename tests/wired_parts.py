@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from dev_stack import kafka, postgres, unprivileged, valkey
 from dev_stack.part import Part
 from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.proxy import Proxy
+
+PartName = Literal["postgres", "redis", "kafka"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ class WiredParts:
             postgres_wire = stack.enter_context(Proxy.before(database.port))
             redis_wire = stack.enter_context(Proxy.before(store.port))
             yield cls(home, database, store, broker, postgres_wire, redis_wire, kafka_wire)
+
+    def part(self, name: PartName) -> Part:
+        return {"postgres": self.postgres, "redis": self.redis, "kafka": self.kafka}[name]
+
+    def wire(self, name: PartName) -> Proxy:
+        """The one before it."""
+        wires = {
+            "postgres": self.postgres_wire,
+            "redis": self.redis_wire,
+            "kafka": self.kafka_wire,
+        }
+        return wires[name]
 
     def make_whole(self) -> None:
         """Let every wire pass and every part run again; raises PartFailed."""

@@ -24,7 +24,7 @@ from tests.corner import Corner
 from tests.fault_matrix.traffic import Traffic
 from tests.proxy import Proxy
 from tests.unlimited import UNLIMITED
-from tests.wired_parts import WiredParts
+from tests.wired_parts import PartName, WiredParts
 
 KEY = "SG.key"
 # What one email worker may have in flight, and so what its death may double.
@@ -48,8 +48,7 @@ COMMANDS = {
 FULL_DISK = Path("/dev/full")
 
 
-PartName = Literal["postgres", "redis", "kafka"]
-WireName = Literal["postgres", "redis", "kafka", "sendgrid"]
+WireName = PartName | Literal["sendgrid"]
 
 
 class Strike(NamedTuple):
@@ -144,17 +143,11 @@ class Deployment:
         self._traffic = traffic
 
     def part(self, name: PartName) -> Part:
-        parts = self.parts
-        return {"postgres": parts.postgres, "redis": parts.redis, "kafka": parts.kafka}[name]
+        return self.parts.part(name)
 
     def wire(self, name: WireName) -> Proxy:
         """The one before it."""
-        return {
-            "postgres": self.parts.postgres_wire,
-            "redis": self.parts.redis_wire,
-            "kafka": self.parts.kafka_wire,
-            "sendgrid": self.sendgrid_wire,
-        }[name]
+        return self.sendgrid_wire if name == "sendgrid" else self.parts.wire(name)
 
     async def begin(self, name: str) -> None:
         """Start a process, for the first time or again, on the same port; raises PartFailed."""

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.fault_matrix.deployment import Deployment, PartName, WireName
+from tests.fault_matrix.deployment import Deployment, WireName
 from tests.fault_matrix.row import Row, Step
 from tests.proxy import Proxy
 from tests.report import Size
+from tests.wired_parts import PartName
 
 # How often a row of the wanted size repeats what it does.
 TIMES = Size.wanted().pick(3, 10)

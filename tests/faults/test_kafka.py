@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
@@ -16,6 +14,7 @@ import pytest
 from shared.events import new_id
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer, create_topics
 from shared.topics import Topic
+from tests.faults.fault import Fault, dies, each, hangs, refuses
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -39,38 +38,8 @@ from tests.service_process import ServiceProcess
 pytestmark = pytest.mark.anyio
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What happens to Kafka, how it ends, and whether a client can tell that nothing was sent."""
-
-    name: str
-    begin: Callable[[House], None]
-    end: Callable[[House], None]
-    certain: bool
-
-
-REFUSED = Fault(
-    "refused",
-    lambda house: house.parts.kafka_wire.refuse(),
-    lambda house: house.parts.kafka_wire.let_pass(),
-    certain=True,
-)
-HUNG = Fault(
-    "hung",
-    lambda house: house.parts.kafka.freeze(),
-    lambda house: house.parts.kafka.thaw(),
-    certain=False,
-)
-KILLED = Fault(
-    "killed",
-    lambda house: house.parts.kafka.kill(),
-    lambda house: house.parts.kafka.start(),
-    certain=True,
-)
-
-
-def of(*faults: Fault) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)
+# The only one in which a client cannot tell whether something was sent.
+HUNG = hangs("kafka")
 
 
 async def fail_to_register(client: httpx.AsyncClient, person: Person) -> float:
@@ -80,7 +49,7 @@ async def fail_to_register(client: httpx.AsyncClient, person: Person) -> float:
     return seconds
 
 
-@of(REFUSED, HUNG, KILLED)
+@each(refuses("kafka"), HUNG, dies("kafka"))
 async def test_registering_is_refused_in_time_and_works_again_without_a_restart(
     house: House, fault: Fault
 ) -> None:
@@ -100,7 +69,7 @@ async def test_registering_is_refused_in_time_and_works_again_without_a_restart(
         print(fault.name, f"first {max(times):.2f} s, known {statistics.median(known):.3f} s,")
         print(f"recovered in {recovery:.2f} s")
         # Whoever certainly got no mail has spent nothing of what their address may be mailed.
-        for person in [*later, *(first if fault.certain else [])]:
+        for person in [*later, *(first if fault is not HUNG else [])]:
             await register(client, person)
 
 
@@ -110,7 +79,7 @@ async def registers(client: httpx.AsyncClient, person: Person) -> bool:
     return answer.status_code == 202
 
 
-@of(REFUSED, HUNG)
+@each(refuses("kafka"), HUNG)
 async def test_login_profile_and_verify_do_not_notice(house: House, fault: Fault) -> None:
     known, newcomer = await member(house.service, house.mailroom), Person()
     async with house.service.client() as client:

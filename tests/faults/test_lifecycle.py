@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.faults.fault import Fault, dies, each, hangs, refuses
 from tests.faults.house import House, until
 from tests.user_service.accounts import settled
 from tests.user_service.neighbour import OUTCOMES, SOURCE, Neighbour
@@ -31,20 +31,9 @@ async def applied(house: House) -> int:
     return len(await house.corner.fetch("SELECT FROM applied_events"))
 
 
-@pytest.mark.parametrize(
-    ("begin", "end"),
-    [
-        (
-            lambda house: house.parts.postgres_wire.refuse(),
-            lambda house: house.parts.postgres_wire.let_pass(),
-        ),
-        (lambda house: house.parts.postgres.freeze(), lambda house: house.parts.postgres.thaw()),
-        (lambda house: house.parts.postgres.kill(), lambda house: house.parts.postgres.start()),
-    ],
-    ids=["refused", "hung", "killed"],
-)
+@each(refuses("postgres"), hangs("postgres"), dies("postgres"))
 async def test_while_postgres_is_away_events_wait_and_are_no_dead_letters(
-    house: House, begin: Callable[[House], None], end: Callable[[House], None]
+    house: House, fault: Fault
 ) -> None:
     users = await settled(house.corner, 20)
     with (
@@ -52,7 +41,7 @@ async def test_while_postgres_is_away_events_wait_and_are_no_dead_letters(
         WorkerProcess.started(house.corner.variables, **SOURCES) as worker,
     ):
         worker.come_up()
-        begin(house)
+        fault.begin(house)
         for user in users:
             neighbour.rename(user, "Renamed")
         neighbour.arrive()
@@ -61,7 +50,7 @@ async def test_while_postgres_is_away_events_wait_and_are_no_dead_letters(
             return "event_waits" in worker.log
 
         await until(waits, within=30)  # the group is joined first
-        end(house)
+        fault.end(house)
 
         async def done() -> bool:
             return set(await names(house, users)) == {"Renamed"}

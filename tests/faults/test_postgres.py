@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
 
 import asyncpg
 import httpx
 import pytest
 
+from tests.faults.fault import Fault, dies, each, hangs, refuses
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -34,26 +34,6 @@ from tests.people import (
 pytestmark = pytest.mark.anyio
 
 
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    begin: Callable[[House], object]
-    end: Callable[[House], object]
-
-
-REFUSED = Fault(
-    "refused",
-    lambda house: house.parts.postgres_wire.refuse(),
-    lambda house: house.parts.postgres_wire.let_pass(),
-)
-HUNG = Fault(
-    "hung", lambda house: house.parts.postgres.freeze(), lambda house: house.parts.postgres.thaw()
-)
-KILLED = Fault(
-    "killed", lambda house: house.parts.postgres.kill(), lambda house: house.parts.postgres.start()
-)
-
-
 def bearer(logged_in: httpx.Response) -> dict[str, str]:
     return {"authorization": f"Bearer {logged_in.json()['data']['token']}"}
 
@@ -65,7 +45,7 @@ async def refused(request: Awaitable[httpx.Response]) -> float:
     return seconds
 
 
-@pytest.mark.parametrize("fault", [REFUSED, HUNG, KILLED], ids=lambda fault: fault.name)
+@each(refuses("postgres"), hangs("postgres"), dies("postgres"))
 async def test_everything_is_refused_in_time_and_works_again_with_the_whole_pool(
     house: House, fault: Fault
 ) -> None:
@@ -234,7 +214,7 @@ async def set_read_only(house: House, value: str) -> None:
         await connection.close()
 
 
-@pytest.mark.parametrize("fault", [REFUSED, HUNG], ids=lambda fault: fault.name)
+@each(refuses("postgres"), hangs("postgres"))
 async def test_health_tells_of_postgres_and_liveness_does_not_depend_on_it(
     house: House, fault: Fault
 ) -> None:

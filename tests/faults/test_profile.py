@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from tests.faults.fault import Fault, dies, each, hangs, refuses
 from tests.faults.house import ANSWER_SECONDS, House, assert_unavailable, timed, until
 from tests.people import SignedIn, fresh_address, log_in, outcome
 from tests.user_service.ledger import audited, id_of, told
 from tests.user_service.moving import Mover
+from tests.wired_parts import PartName
 
 pytestmark = pytest.mark.anyio
 
@@ -21,28 +21,8 @@ NEW_PASSWORD = "velvet anchor ninety"
 GUESS = "copper willow eleven"
 
 
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    begin: Callable[[House], object]
-    end: Callable[[House], object]
-
-
-def faults_of(part: str) -> pytest.MarkDecorator:
-    """Refused, hung and killed."""
-
-    def on(what: str) -> Callable[[House], object]:
-        return lambda house: getattr(getattr(house.parts, part), what)()
-
-    def wire(what: str) -> Callable[[House], object]:
-        return lambda house: getattr(getattr(house.parts, f"{part}_wire"), what)()
-
-    faults = [
-        Fault("refused", wire("refuse"), wire("let_pass")),
-        Fault("hung", on("freeze"), on("thaw")),
-        Fault("killed", on("kill"), on("start")),
-    ]
-    return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)
+def faults_of(part: PartName) -> pytest.MarkDecorator:
+    return each(refuses(part), hangs(part), dies(part))
 
 
 async def edit(client: httpx.AsyncClient, tokens: SignedIn, name: str) -> httpx.Response:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from dev_stack import process_tree
 from gatepost_client import Gatepost, Introspection
 from gatepost_client.kafka import Kafka
 from tests.clients.python.verdicts import becomes, verdict
+from tests.faults.fault import Fault, each, hangs, refuses
 from tests.faults.house import RECOVERY_SECONDS, House
 from tests.people import SignedIn, member, sign_in
 from tests.service_process import ServiceProcess
@@ -24,23 +23,6 @@ from tests.worker_process import WorkerProcess
 pytestmark = pytest.mark.anyio
 # `most_behind`, and a question that was on its way.
 SILENCE_SECONDS = 2.0 + 1.0
-
-
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    begin: Callable[[House], None]
-    end: Callable[[House], None]
-
-
-FAULTS = (
-    Fault("hung", lambda house: house.parts.kafka.freeze(), lambda house: house.parts.kafka.thaw()),
-    Fault(
-        "refused",
-        lambda house: house.parts.kafka_wire.refuse(),
-        lambda house: house.parts.kafka_wire.let_pass(),
-    ),
-)
 
 
 def client(house: House, service: ServiceProcess, **more: Any) -> Gatepost:
@@ -78,7 +60,7 @@ async def stays(wanted: str, gatepost: Gatepost, token: str, seconds: float) -> 
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@each(hangs("kafka"), refuses("kafka"))
 async def test_while_kafka_is_silent_tokens_are_refused_trusted_or_asked_about_as_was_set(
     house: House, fault: Fault
 ) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import asyncpg
 import httpx
 import pytest
 
 from dev_stack import process_tree
+from tests.faults.fault import Fault, dies, each, full_redis, hangs, refuses
 from tests.faults.house import ANSWER_SECONDS, House, assert_unavailable, timed, until
 from tests.people import Person, log_in, member, outcome
 from tests.recoveries import NEW_PASSWORD, ask_to_recover, recover, reset
@@ -24,47 +24,19 @@ pytestmark = pytest.mark.anyio
 EXPIRED = (410, "code_expired")
 
 
-@dataclass(frozen=True)
-class Fault:
-    """`spends` tells whether it leaves open if the mail was sent, or keeps its share away."""
-
-    name: str
-    begin: Callable[[House], object]
-    end: Callable[[House], object]
-    spends: bool = False
-
-
-FAULTS = [
-    Fault(
-        "kafka refused",
-        lambda h: h.parts.kafka_wire.refuse(),
-        lambda h: h.parts.kafka_wire.let_pass(),
-    ),
-    Fault(
-        "kafka hung", lambda h: h.parts.kafka.freeze(), lambda h: h.parts.kafka.thaw(), spends=True
-    ),
-    Fault(
-        "redis refused",
-        lambda h: h.parts.redis_wire.refuse(),
-        lambda h: h.parts.redis_wire.let_pass(),
-    ),
-    Fault(
-        "redis hung", lambda h: h.parts.redis.freeze(), lambda h: h.parts.redis.thaw(), spends=True
-    ),
-    Fault(
-        "redis full",
-        lambda h: h.store.config_set("maxmemory", 1),
-        lambda h: h.store.config_set("maxmemory", 0),
-    ),
-    Fault(
-        "postgres refused",
-        lambda h: h.parts.postgres_wire.refuse(),
-        lambda h: h.parts.postgres_wire.let_pass(),
-    ),
-    Fault("postgres hung", lambda h: h.parts.postgres.freeze(), lambda h: h.parts.postgres.thaw()),
-    Fault("postgres killed", lambda h: h.parts.postgres.kill(), lambda h: h.parts.postgres.start()),
-]
-EVERY = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+# They leave open if the mail was sent, or keep its share away.
+SPENDING = (hangs("kafka", "kafka hung"), hangs("redis", "redis hung"))
+KAFKA_HUNG, REDIS_HUNG = SPENDING
+EVERY = each(
+    refuses("kafka", "kafka refused"),
+    KAFKA_HUNG,
+    refuses("redis", "redis refused"),
+    REDIS_HUNG,
+    full_redis("redis full"),
+    refuses("postgres", "postgres refused"),
+    hangs("postgres", "postgres hung"),
+    dies("postgres", "postgres killed"),
+)
 
 
 def shape(answer: httpx.Response) -> tuple[int, str, list[str]]:
@@ -157,7 +129,7 @@ async def test_asking_is_refused_in_time_alike_for_everybody_and_opens_nothing(
 
         print(fault.name, f"recovered in {await until(answers):.2f} s")
         assert len(pending(house) - before) == 1
-        if not fault.spends:
+        if fault not in SPENDING:
             for person in (known, nobody):
                 await recover(client, person)
 

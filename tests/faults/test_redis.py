@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from tests.faults.fault import Fault, dies, each, full_redis, hangs, refuses
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -34,32 +34,7 @@ from tests.people import (
 pytestmark = pytest.mark.anyio
 
 
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    begin: Callable[[House], object]
-    end: Callable[[House], object]
-
-
-REFUSED = Fault(
-    "refused",
-    lambda house: house.parts.redis_wire.refuse(),
-    lambda house: house.parts.redis_wire.let_pass(),
-)
-HUNG = Fault(
-    "hung", lambda house: house.parts.redis.freeze(), lambda house: house.parts.redis.thaw()
-)
-FULL = Fault(
-    "full",
-    lambda house: house.store.config_set("maxmemory", 1),
-    lambda house: house.store.config_set("maxmemory", 0),
-)
-KILLED = Fault(
-    "killed", lambda house: house.parts.redis.kill(), lambda house: house.parts.redis.start()
-)
-EVERY = pytest.mark.parametrize(
-    "fault", [REFUSED, HUNG, FULL, KILLED], ids=lambda fault: fault.name
-)
+EVERY = each(refuses("redis"), hangs("redis"), full_redis(), dies("redis"))
 
 
 @EVERY

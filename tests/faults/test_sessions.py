@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from dev_stack import process_tree
+from tests.faults.fault import Fault, dies, each, hangs, refuses
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -29,26 +29,8 @@ KILLS = 4
 HOLDERS = 12
 
 
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    begin: Callable[[House], object]
-    end: Callable[[House], object]
-
-
-POSTGRES = [
-    Fault(
-        "refused",
-        lambda h: h.parts.postgres_wire.refuse(),
-        lambda h: h.parts.postgres_wire.let_pass(),
-    ),
-    Fault("hung", lambda h: h.parts.postgres.freeze(), lambda h: h.parts.postgres.thaw()),
-    Fault("killed", lambda h: h.parts.postgres.kill(), lambda h: h.parts.postgres.start()),
-]
-OTHERS = [
-    Fault("redis", lambda h: h.parts.redis_wire.refuse(), lambda h: h.parts.redis_wire.let_pass()),
-    Fault("kafka", lambda h: h.parts.kafka_wire.refuse(), lambda h: h.parts.kafka_wire.let_pass()),
-]
+POSTGRES = (refuses("postgres"), hangs("postgres"), dies("postgres"))
+OTHERS = (refuses("redis", "redis"), refuses("kafka", "kafka"))
 
 
 def refresh(client: httpx.AsyncClient, token: str) -> asyncio.Future[httpx.Response]:
@@ -56,7 +38,7 @@ def refresh(client: httpx.AsyncClient, token: str) -> asyncio.Future[httpx.Respo
     return asyncio.ensure_future(client.post("/api/auth/refresh", json=body))
 
 
-@pytest.mark.parametrize("fault", POSTGRES, ids=lambda fault: fault.name)
+@each(*POSTGRES)
 async def test_without_postgres_sessions_are_neither_refreshed_nor_lost(
     house: House, fault: Fault
 ) -> None:
@@ -93,7 +75,7 @@ async def test_without_postgres_sessions_are_neither_refreshed_nor_lost(
     assert house.unexpected() == []
 
 
-@pytest.mark.parametrize("fault", OTHERS, ids=lambda fault: fault.name)
+@each(*OTHERS)
 async def test_sessions_need_neither_redis_nor_kafka(house: House, fault: Fault) -> None:
     ann = await member(house.service, house.mailroom)
     async with house.service.client() as client:

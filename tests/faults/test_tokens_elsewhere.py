@@ -7,6 +7,7 @@ import asyncio
 import httpx
 import pytest
 
+from tests.faults.fault import Fault, each
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -15,7 +16,7 @@ from tests.faults.house import (
     timed,
     until,
 )
-from tests.faults.test_sessions import OTHERS, POSTGRES, Fault
+from tests.faults.test_sessions import OTHERS, POSTGRES
 from tests.people import Person, member, sign_in
 from tests.user_service.services import OtherService, registered
 
@@ -44,7 +45,7 @@ def assert_says_unavailable(answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known client", "new client"])
-@pytest.mark.parametrize("fault", POSTGRES, ids=lambda fault: fault.name)
+@each(*POSTGRES)
 async def test_without_postgres_nobody_is_told_that_a_token_is_good_or_bad(
     house: House, fault: Fault, known: bool
 ) -> None:
@@ -82,7 +83,7 @@ async def test_without_postgres_nobody_is_told_that_a_token_is_good_or_bad(
         await until(works)
 
 
-@pytest.mark.parametrize("fault", OTHERS, ids=lambda fault: fault.name)
+@each(*OTHERS)
 async def test_tokens_are_checked_and_ended_without_redis_and_without_kafka(
     house: House, fault: Fault
 ) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix.demands import all_arrive
-from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, PartName, Strike, WireName
+from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Strike, WireName
 from tests.fault_matrix.faults import freeze, kill, let_pass, start, thaw, wire
 from tests.fault_matrix.row import ALL_PROCESSES, Row, Step
 from tests.fault_matrix.steps import begun, frozen, killed, nothing, terminated, thawed
 from tests.proxy import Proxy
 from tests.report import Size
+from tests.wired_parts import PartName
 
 SIZE = Size.wanted()
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))

@@ -7,7 +7,7 @@ import signal
 
 from dev_stack import process_tree
 from tests.fault_matrix.demands import unanswered
-from tests.fault_matrix.deployment import Deployment, PartName
+from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.faults import (
     CALM,
     TIMES,
@@ -19,6 +19,7 @@ from tests.fault_matrix.faults import (
 from tests.fault_matrix.ledger import EVERYTHING
 from tests.fault_matrix.row import Row
 from tests.fault_matrix.steps import frozen, nothing, thawed
+from tests.wired_parts import PartName
 
 TWO = ("service", "service-2", "worker", "email")
 NOBODY_LISTENS = "nobody listens"
