@@ -8,6 +8,7 @@ from statistics import median
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.ledger import AS_PROMISED, Seen
 from tests.fault_matrix.row import Demand
+from tests.fault_matrix.traffic import NOBODY_LISTENS
 
 
 def refused(*steps: str, least: int = 10) -> Demand:
@@ -38,7 +39,15 @@ def slower(*steps: str, by: float) -> Demand:
     return demand
 
 
-def unanswered(*, least: int, most: int) -> Demand:
+async def in_flight_answered(deployment: Deployment) -> list[str]:
+    """Demands that whoever had been let in was answered before the service ended."""
+    dropped = [
+        each for each in deployment.traffic.ledger.unanswered() if each.said != NOBODY_LISTENS
+    ]
+    return [f"{len(dropped)} requests dropped, as {dropped[:1]}"] if dropped else []
+
+
+def unanswered(*, least: int, most: float = float("inf")) -> Demand:
     """So many requests were not answered at all."""
 
     async def demand(deployment: Deployment) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
@@ -30,6 +31,7 @@ KEY = "SG.key"
 # What one email worker may have in flight, and so what its death may double.
 IN_FLIGHT = 10
 SENDGRID_SECONDS = 0.02
+PENDING = "SELECT count(*) FROM outbox WHERE acknowledged_at IS NULL"
 SETTINGS = UNLIMITED | {
     "SENDGRID_API_KEY": KEY,
     "FROM_EMAIL": "no-reply@gatepost.example",
@@ -52,9 +54,10 @@ WireName = PartName | Literal["sendgrid"]
 
 
 class Strike(NamedTuple):
-    """What was done; `at` is of the monotonic clock."""
+    """What was done, from when until when by the monotonic clock."""
 
     at: float
+    ended: float
     what: str
 
 
@@ -70,10 +73,11 @@ class Exit(NamedTuple):
 class Deployment:
     """`processes` are of the row at hand, named service, worker, email, service-2, email-2 …
 
-    So is the `traffic`. `deaths` are the killed email workers; `mails_at_risk`, and batches of the
-    relay at risk, are what else may have been doubled. `strikes` are what was done when, by the
-    monotonic clock, and `struck` and `healed` when the fault began and ended. A step may append to
-    `problems` what makes the row red, and note figures that a demand will need.
+    So is the `traffic`. `deaths` are the killed email workers; `mails_at_risk`, `events_at_risk`
+    and batches of the relay at risk are what else may have been doubled. `struck` and `healed` are
+    when the fault began and ended, by the monotonic clock, and `strikes` what it consisted of,
+    where it was more than one. A step may append to `problems` what makes the row red, and note
+    figures that a demand will need.
     """
 
     parts: WiredParts
@@ -85,11 +89,12 @@ class Deployment:
     deaths: int = 0
     mails_at_risk: int = 0
     batches_at_risk: int = 0
+    events_at_risk: int = 0
     strikes: list[Strike] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     noted: dict[str, int] = field(default_factory=dict)
     struck: float = 0.0
-    healed: float = 0.0
+    healed: float = math.inf
     _traffic: Traffic | None = None
     _dead_before: frozenset[str] = frozenset()
 
@@ -120,7 +125,8 @@ class Deployment:
         Those `later` are made ready only, and those of `full_disk` log to one. Raises PartFailed.
         """
         self.exits, self.strikes, self.problems, self.noted = [], [], [], {}
-        self.deaths = self.mails_at_risk = self.batches_at_risk = 0
+        self.deaths = self.mails_at_risk = self.batches_at_risk = self.events_at_risk = 0
+        self.struck, self.healed = 0.0, math.inf
         self.processes = {
             name: self._process(
                 name, settings, FULL_DISK if name in full_disk else logs / f"{name}.log", source
@@ -154,9 +160,20 @@ class Deployment:
         await asyncio.to_thread(self.processes[name].start)
 
     async def kill(self, name: str) -> None:
-        """`kill -9`; an email worker may leave what it has in flight to be mailed again."""
+        """`kill -9`; what it has in flight may come again, and its events that are unmarked."""
         await asyncio.to_thread(self.processes[name].kill)
         self.deaths += name.startswith("email")
+        if name.startswith("worker"):
+            self.events_at_risk += await self.waiting_events()
+
+    async def waiting_events(self) -> int:
+        """How many the relay has yet to bring to Kafka, or to mark as brought there."""
+        count: int = (await self.corner.fetch(PENDING))[0][0]
+        return count
+
+    def fault_is_over(self) -> None:
+        """From now on a recovery is timed: said by what heals and then waits for the effect."""
+        self.healed = min(self.healed, time.monotonic())
 
     def freeze(self, name: str) -> None:
         self.processes[name].freeze()

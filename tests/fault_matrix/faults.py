@@ -65,14 +65,26 @@ def let_pass(name: WireName) -> Step:
     return wire(name, Proxy.let_pass)
 
 
-def gone(victim: str, part: PartName, **noticed: Any) -> tuple[Row, ...]:
-    """The rows of a part that refuses connections, hangs or dies, which are noticed alike.
+def gone(
+    victim: str, part: PartName, *, hangs_for: float | None = None, **noticed: Any
+) -> tuple[Row, ...]:
+    """The rows of a part that refuses connections, answers nothing or dies, noticed alike.
 
-    `noticed` is what a Row takes besides.
+    `noticed` is what a Row takes besides; `hangs_for` are the seconds of the longest silence.
     """
+    hangs = Row(
+        victim,
+        f"hangs (SIGSTOP) for {hangs_for:.0f} s" if hangs_for else "hangs (SIGSTOP)",
+        freeze(part),
+        thaw(part),
+        lasts=hangs_for,
+        principal=True,
+        **noticed,
+    )
     return (
         Row(victim, "connections refused", refuse(part), let_pass(part), **noticed),
-        Row(victim, "hangs (SIGSTOP)", freeze(part), thaw(part), principal=True, **noticed),
+        Row(victim, "a black hole", wire(part, Proxy.blackhole), let_pass(part), **noticed),
+        hangs,
         Row(victim, "kill -9, started again", kill(part), start(part), **noticed),
     )
 

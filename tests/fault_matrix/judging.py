@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.fault_matrix.deployment import Deployment
-from tests.fault_matrix.row import Row, Verdict
+from tests.fault_matrix.row import SLOWEST_SECONDS, Recovered, Row, Verdict
 
-# What is promised, and what a busy machine may add to it.
-SLOWEST_SECONDS = 3.0 + 0.5
 RECOVERY_SECONDS = 10.0
 SIGTERM_SECONDS = 15.0
 
@@ -41,29 +39,44 @@ class Found:
 
 def judged(row: Row, deployment: Deployment, found: Found) -> Verdict:
     ledger, healed = deployment.traffic.ledger, deployment.healed
+    strikes = tuple(_recovered(deployment))
+    recovery = max(ledger.recovery(healed), *(strike.seconds for strike in strikes), 0.0)
     checks = (
         *_of_what_is_there(row, deployment, found),
         *_of_answers(row, deployment, found),
+        (recovery > RECOVERY_SECONDS, f"recovered after {recovery:.1f} s"),
         *_of_times(row, deployment),
         *_of_processes(deployment, found),
     )
     return Verdict(
-        row=row.name,
+        row=row,
         acknowledged=len(ledger.acknowledged),
         lost=sum(len(lost) for lost in found.missing.values()),
         doubled=found.doubled,
+        doubled_at_most=found.doubled_at_most,
         doubled_events=found.doubled_events,
+        events_at_most=found.events_at_most,
         duplicate_users=found.duplicate_users,
         slowest=ledger.slowest(),
         refused=sum(each.status == 503 for each in ledger.seen),
         unanswered=len(ledger.unanswered()),
         wrong=len(ledger.wrong(row.statuses)),
-        recovery=ledger.recovery(healed),
+        recovery=recovery,
         mail_recovery=ledger.mail_recovery(healed),
         longest_wait=ledger.longest_wait(),
+        strikes=strikes,
         exits=tuple(deployment.exits),
         problems=(*(said for wrong, said in checks if wrong), *found.demanded),
     )
+
+
+def _recovered(deployment: Deployment) -> Iterator[Recovered]:
+    """From each strike until the next."""
+    strikes, ledger = deployment.strikes, deployment.traffic.ledger
+    ends = [*(strike.at for strike in strikes[1:]), float("inf")]
+    for strike, end in zip(strikes, ends, strict=False):
+        seconds = ledger.recovery(strike.ended, until=end)
+        yield Recovered(strike.at - strikes[0].at, strike.what, seconds)
 
 
 def _of_what_is_there(row: Row, deployment: Deployment, found: Found) -> Iterator[Check]:
@@ -99,9 +112,8 @@ def _of_answers(row: Row, deployment: Deployment, found: Found) -> Iterator[Chec
 
 def _of_times(row: Row, deployment: Deployment) -> Iterator[Check]:
     ledger, healed = deployment.traffic.ledger, deployment.healed
-    slowest, recovery = ledger.slowest(), ledger.recovery(healed)
+    slowest = ledger.slowest()
     yield slowest > SLOWEST_SECONDS, f"an answer after {slowest:.1f} s"
-    yield recovery > RECOVERY_SECONDS, f"recovered after {recovery:.1f} s"
     late, longest = ledger.mail_recovery(healed), ledger.longest_wait()
     yield late > row.mail_recovery, f"mails recovered after {late:.1f} s"
     unfelt = longest < row.longest_wait

@@ -128,15 +128,16 @@ class Ledger:
             if each.at < until and each.step in unharmed and each.status != AS_PROMISED[each.step]
         ]
 
-    def recovery(self, healed: float) -> float:
+    def recovery(self, healed: float, until: float = float("inf")) -> float:
         """Seconds from the healing to the end of the last request that was refused or unanswered.
 
-        What is wrong is counted elsewhere, and a code that expired meanwhile stays expired.
+        What ends after `until` is another fault's. What is wrong is counted elsewhere, and a code
+        that expired meanwhile stays expired.
         """
         failed = [
             each.at + each.seconds
             for each in self.seen
-            if each.at > healed and each.status in (0, 503)
+            if each.at > healed and each.at + each.seconds < until and each.status in (0, 503)
         ]
         return max(failed, default=healed) - healed
 

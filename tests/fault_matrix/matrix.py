@@ -28,9 +28,6 @@ DRAIN_SECONDS = 15.0
 # Whoever does so well for so long has recovered.
 STEADY_SECONDS = 2.0
 LOG_IN_AT_THE_END = 500
-DUPLICATES = """
-    SELECT count(*) FROM (SELECT FROM accounts GROUP BY lower(email) HAVING count(*) > 1) AS more
-"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ async def carry_out(
         return await _carried_out(row, deployment, pace, logs, source)
     except Exception as error:
         await deployment.make_whole()
-        return Verdict(row.name, problems=(f"it could not be carried out: {error!r}",))
+        return Verdict(row, problems=(f"it could not be carried out: {error!r}",))
 
 
 async def _carried_out(
@@ -122,7 +119,7 @@ async def _under_load(row: Row, deployment: Deployment, pace: Pace) -> Stranded:
             await row.strike(deployment)
             await asyncio.sleep(pace.during if row.lasts is None else row.lasts)
             await row.heal(deployment)
-            deployment.healed = time.monotonic()
+            deployment.fault_is_over()
             await asyncio.sleep(pace.after)
             unserved = await _steady_again(deployment)
         return Stranded(unserved, await traffic.all_log_in(LOG_IN_AT_THE_END))
@@ -159,8 +156,8 @@ async def _found(row: Row, deployment: Deployment, stranded: Stranded, stopped: 
         doubled_at_most=_doubled_at_most(row, deployment),
         differing=_differing(mailbox),
         doubled_events=records.came_again(events, set(ledger.created.values())),
-        events_at_most=(row.batches + deployment.batches_at_risk) * BATCH,
-        duplicate_users=(await deployment.corner.fetch(DUPLICATES))[0][0],
+        events_at_most=_events_at_most(row, deployment),
+        duplicate_users=records.duplicate_users(events[0]),
         ended=stopped.ended,
         tracebacks=deployment.tracebacks(),
         demanded=[
@@ -177,6 +174,10 @@ def _doubled_at_most(row: Row, deployment: Deployment) -> int:
     return (row.deaths + deployment.deaths) * IN_FLIGHT + deployment.mails_at_risk
 
 
+def _events_at_most(row: Row, deployment: Deployment) -> int:
+    return (row.batches + deployment.batches_at_risk) * BATCH + deployment.events_at_risk
+
+
 def _differing(mailbox: Mailbox) -> int:
     """How many events were mailed with one code and then with another."""
     bodies: dict[str | None, set[str | None]] = {}
@@ -187,7 +188,7 @@ def _differing(mailbox: Mailbox) -> int:
 
 async def _drained(deployment: Deployment) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
-    while await records.waiting(deployment):
+    while await deployment.waiting_events():
         if time.monotonic() > deadline:
             break  # what is missing will be missed
         await asyncio.sleep(0.1)
@@ -204,7 +205,7 @@ async def _missing(
         "SELECT email, id FROM accounts WHERE email = ANY($1::text[])", addresses
     )
     accounts = {row["email"]: str(row["id"]) for row in rows}
-    told = [Counter(id for id, _ in each) for each in events]
+    told = [Counter(event.user_id for event in each) for each in events]
     return {
         "mails lost": ledger.lost_mails(mailed, await records.put_aside(deployment)),
         "accounts lost": ledger.lost_accounts(accounts),

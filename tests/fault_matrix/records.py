@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import NamedTuple
 
 import confluent_kafka
 import msgspec
@@ -11,9 +12,17 @@ import msgspec
 from shared.kafka.reading import records_so_far
 from tests.fault_matrix.deployment import Deployment
 
-PENDING = "SELECT count(*) FROM outbox WHERE acknowledged_at IS NULL"
-# How often an event came, by its user and its id.
-Records = Counter[tuple[str, str]]
+
+class Event(NamedTuple):
+    """`email` is empty where the event does not tell it."""
+
+    user_id: str
+    id: str
+    email: str = ""
+
+
+# How often each event came.
+Records = Counter[Event]
 
 
 async def told(deployment: Deployment, *topics: str) -> list[Records]:
@@ -23,13 +32,17 @@ async def told(deployment: Deployment, *topics: str) -> list[Records]:
 
 def came_again(events: list[Records], users: set[str]) -> int:
     """How many events of these users are there besides the first of their id."""
-    return sum(times - 1 for each in events for (id, _), times in each.items() if id in users)
+    return sum(
+        times - 1 for each in events for event, times in each.items() if event.user_id in users
+    )
 
 
-async def waiting(deployment: Deployment) -> int:
-    """How many events the relay has yet to bring to Kafka."""
-    count: int = (await deployment.corner.fetch(PENDING))[0][0]
-    return count
+def duplicate_users(registered: Records) -> int:
+    """How many accounts were made for an address that had one."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for event in registered:
+        owners[event.email].add(event.user_id)
+    return sum(len(ids) - 1 for ids in owners.values())
 
 
 async def put_aside(deployment: Deployment) -> frozenset[str]:
@@ -48,9 +61,10 @@ def _told(deployment: Deployment, topics: tuple[str, ...]) -> list[Records]:
     counts: dict[str, Records] = {topic: Counter() for topic in topics}
     try:
         for record in records_so_far(client, {prefix + topic for topic in topics}):
-            id = msgspec.json.decode(record.value() or b"{}").get("user_id", "")
-            event_id = str(dict(record.headers() or [])["ce_id"])
-            counts[(record.topic() or "").removeprefix(prefix)][id, event_id] += 1
+            content = msgspec.json.decode(record.value() or b"{}")
+            id = str(dict(record.headers() or [])["ce_id"])
+            event = Event(content.get("user_id", ""), id, content.get("email", ""))
+            counts[(record.topic() or "").removeprefix(prefix)][event] += 1
     finally:
         client.close()
     return list(counts.values())

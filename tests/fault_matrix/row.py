@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.fault_matrix.deployment import Deployment, Exit
 from tests.fault_matrix.traffic import ANSWER_SECONDS
@@ -14,6 +15,8 @@ Step = Callable[[Deployment], Awaitable[None]]
 # What is wrong in the end, in a sentence each.
 Demand = Callable[[Deployment], Awaitable[list[str]]]
 
+# What is promised, and what a busy machine may add to it.
+SLOWEST_SECONDS = 3.0 + 0.5
 ALL_PROCESSES = ("service", "worker", "email")
 
 
@@ -77,19 +80,29 @@ class Row:
         return re.sub(r"\W+", "-", self.name.lower()).strip("-")
 
 
+class Recovered(NamedTuple):
+    """One strike of several, `at` seconds after the first; the next may come before it is over."""
+
+    at: float
+    what: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the ledger found. Seconds; `problems` are what makes the row red.
 
-    `recovery` is about requests, `mail_recovery` about mails that were late, and `longest_wait` is
-    the longest that anybody waited for a mail.
+    `recovery` is about requests, the longest of all `strikes`, `mail_recovery` about mails that
+    were late, and `longest_wait` is the longest that anybody waited for a mail.
     """
 
-    row: str
+    row: Row
     acknowledged: int = 0
     lost: int = 0
     doubled: int = 0
+    doubled_at_most: int = 0
     doubled_events: int = 0
+    events_at_most: int = 0
     duplicate_users: int = 0
     slowest: float = 0.0
     refused: int = 0
@@ -98,6 +111,7 @@ class Verdict:
     recovery: float = 0.0
     mail_recovery: float = 0.0
     longest_wait: float = 0.0
+    strikes: tuple[Recovered, ...] = ()
     exits: tuple[Exit, ...] = ()
     problems: tuple[str, ...] = ()
     timeline: Plot | None = None

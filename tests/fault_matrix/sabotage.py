@@ -75,10 +75,9 @@ async def _kill_sending(deployment: Deployment) -> None:
 
 async def _replace_worker(deployment: Deployment) -> None:
     """What the worker only remembers dies with it."""
-    worker = deployment.processes["worker"]
-    await asyncio.to_thread(worker.kill)
+    await deployment.kill("worker")
     deployment.parts.kafka_wire.let_pass()
-    await asyncio.to_thread(worker.start)
+    await deployment.begin("worker")
 
 
 ALL = (
@@ -103,10 +102,7 @@ ALL = (
         file="user_service/outbox/relay.py",
         code="return _done() if event.decoy else hand_over(event, self.producer, self.kafka)\n",
         replaced_by="hand_over(event, self.producer, self.kafka)\n        return _done()\n",
-        # The batch whose acknowledgement was cut off may go out again.
-        row=Row(
-            "ledger", "the relay dies without Kafka", refuse("kafka"), _replace_worker, batches=1
-        ),
+        row=Row("ledger", "the relay dies without Kafka", refuse("kafka"), _replace_worker),
         finding="events lost",
     ),
     Sabotage(

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from dev_stack.mail_stand_in import MailStandIn
 from tests.fault_matrix import sabotage
 from tests.fault_matrix.ledger import AS_PROMISED, STEADY, Ledger, Seen
-from tests.fault_matrix.records import came_again
+from tests.fault_matrix.records import Event, came_again, duplicate_users
 from tests.fault_matrix.traffic import Traffic
 
 NOTHING: frozenset[int] = frozenset()
@@ -105,8 +105,19 @@ def test_what_fails_before_the_fault_or_stays_silent_after_it_is_no_work_of_it()
 
 
 def test_an_event_came_again_when_its_id_did_and_other_rows_users_do_not_count() -> None:
-    events = [Counter({("1", "a"): 3, ("1", "b"): 1, ("9", "c"): 2}), Counter({("1", "d"): 2})]
+    a, b, c, d = (Event(user, id) for user, id in ("1a", "1b", "9c", "1d"))
+    events = [Counter({a: 3, b: 1, c: 2}), Counter({d: 2})]
     assert came_again(events, {"1"}) == 3
+
+
+def test_two_accounts_of_one_address_are_one_too_many() -> None:
+    events = [Event("1", "a", "a@example.org"), Event("2", "b", "a@example.org")]
+    assert duplicate_users(Counter(events + [Event("3", "c", "b@example.org")] * 2)) == 1
+
+
+def test_a_recovery_ends_before_the_next_fault() -> None:
+    seen = [Seen("profile", 11.0, 2.0, 503), Seen("profile", 15.0, 6.0, 503)]
+    assert Ledger(seen=seen).recovery(healed=10.0, until=20.0) == 3.0
 
 
 def test_who_should_not_notice_must_not_fail() -> None:

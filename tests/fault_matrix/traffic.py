@@ -25,6 +25,7 @@ RETRY_SECONDS = 0.5
 # Well within the fifteen minutes for which the service's access tokens are good.
 TOKEN_SECONDS = 600.0
 EXPIRED = "code_expired"
+NOBODY_LISTENS = "nobody listens"
 NOT_ASKED = "Can not write request body for {}"
 PROBLEM = "application/problem+json"
 PATHS = {
@@ -259,7 +260,7 @@ class Traffic:
                 if str(error).endswith(NOT_ASKED.format(url + path)):
                     continue  # a connection that was kept open has ended in the meantime
                 return _unanswered(step, began, repr(error))
-        return _unanswered(step, began, "nobody listens")
+        return _unanswered(step, began, NOBODY_LISTENS)
 
 
 def _read(step: str, began: float, answer: aiohttp.ClientResponse, content: bytes) -> Answer:

@@ -130,7 +130,7 @@ ROWS = (
     if LIBRARY
     else ()
 )
-ABSENT = (
+LEFT_OUT = (
     "An email worker whose clock is ahead is left out: under libfaketime librdkafka's own waits "
     "are wrong by as much, and it neither works nor ends.",
     *(() if LIBRARY else ("So are all other rows about the clock: libfaketime is not installed.",)),

@@ -24,7 +24,7 @@ SIZE = Size.wanted()
 KILLS = SIZE.pick(2, 10)
 ROUNDS = SIZE.pick(2, 5)
 # Beyond the group's session timeout of six seconds, after which another member takes over.
-FROZEN_SECONDS = SIZE.pick(8, 20)
+FROZEN_SECONDS = SIZE.pick(8, 60)
 STOPPED_SECONDS = SIZE.pick(4, 60)
 BEFORE_THE_FIRST_START = 500
 
@@ -45,6 +45,7 @@ async def thaw(deployment: Deployment) -> None:
     """It finds its partitions lost, drops what it held, and gets some back."""
     before = deployment.logged("delivered", "email")
     deployment.thaw("email")
+    deployment.fault_is_over()
     if not await steps.holds(lambda: deployment.logged("delivered", "email") > before, 20):
         deployment.problems.append("the frozen worker never took part again")
 

@@ -13,7 +13,7 @@ from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Strike, WireName
 from tests.fault_matrix.faults import freeze, kill, let_pass, start, thaw, wire
-from tests.fault_matrix.row import ALL_PROCESSES, Row, Step
+from tests.fault_matrix.row import SLOWEST_SECONDS, Row, Step
 from tests.fault_matrix.steps import begun, frozen, killed, nothing, terminated, thawed
 from tests.proxy import Proxy
 from tests.report import Size
@@ -26,6 +26,8 @@ STRIKES = int(os.environ.get("STRIKES") or SIZE.pick(10, 90))
 HURT_SECONDS = SIZE.pick(2.0, 8.0)
 # Without one of them, what the relay has produced may be one that it cannot acknowledge.
 RELAYING = frozenset({"worker", "kafka", "postgres"})
+STANDS_STILL = "SIGSTOP"
+SERVICES = ("service", "service-2")
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,18 @@ def _part(name: PartName) -> tuple[Blow, ...]:
     given_again = IN_FLIGHT if name == "kafka" else 0
     return (
         Blow(f"{name}: kill -9", kill(name), start(name), batches=batches),
-        Blow(f"{name}: SIGSTOP", freeze(name), thaw(name), given_again, batches),
+        Blow(f"{name}: {STANDS_STILL}", freeze(name), thaw(name), given_again, batches),
         *(_wire(name, how, batches=batches) for how in WIRES),
     )
 
 
 def _process(name: str) -> tuple[Blow, ...]:
     batches = int(name in RELAYING)
-    # A frozen email worker outlasts its session; that a killed one may double is counted anyway.
+    # A frozen email worker outlasts its session; what a killed one may double is counted anyway.
     given_again = IN_FLIGHT if name.startswith("email") else 0
     return (
-        Blow(f"{name}: kill -9", killed(name), begun(name), batches=batches),
-        Blow(f"{name}: SIGSTOP", frozen(name), thawed(name), given_again, batches),
+        Blow(f"{name}: kill -9", killed(name), begun(name)),
+        Blow(f"{name}: {STANDS_STILL}", frozen(name), thawed(name), given_again, batches),
         Blow(f"{name}: SIGTERM", terminated(name), begun(name)),
     )
 
@@ -80,7 +82,7 @@ WIRES: dict[str, Callable[[Proxy], None]] = {
     "reset": Proxy.reset,
     "blackhole": Proxy.blackhole,
 }
-PROCESSES = (*ALL_PROCESSES, "service-2", "email-2")
+PROCESSES = (*SERVICES, "worker", "email", "email-2")
 PARTS: tuple[PartName, ...] = ("kafka", "redis", "postgres")
 # A victim first, then what befalls it: so that each is hit alike often.
 BLOWS: dict[str, tuple[Blow, ...]] = {
@@ -101,17 +103,39 @@ async def storm(deployment: Deployment) -> None:
     """What is random is the order, and it can be had again with the same SEED."""
     dice = random.Random(SEED)
     print(f"  the storm's SEED is {SEED}", flush=True)
+    due = time.monotonic()
     for number in range(STRIKES):
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
         due = time.monotonic() + EVERY_SECONDS
         blow = dice.choice(BLOWS[dice.choice(list(BLOWS))])
-        deployment.strikes.append(Strike(time.monotonic(), blow.what))
-        deployment.mails_at_risk += blow.mails
-        deployment.batches_at_risk += blow.batches
         print(f"  {number + 1}/{STRIKES} {blow.what}: {_so_far(deployment)}", flush=True)
-        await blow.begin(deployment)
-        await asyncio.sleep(HURT_SECONDS)
-        await blow.end(deployment)
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        deployment.strikes.append(await _dealt(blow, deployment))
+
+
+async def _dealt(blow: Blow, deployment: Deployment) -> Strike:
+    began = time.monotonic()
+    deployment.mails_at_risk += blow.mails
+    deployment.batches_at_risk += blow.batches
+    await blow.begin(deployment)
+    await asyncio.sleep(HURT_SECONDS)
+    await blow.end(deployment)
+    return Strike(began, time.monotonic(), blow.what)
+
+
+async def only_who_stands_still_answers_nothing(deployment: Deployment) -> list[str]:
+    """Whoever waited in vain had asked a service that stood still; all else is refused in time."""
+    still = [
+        strike
+        for strike in deployment.strikes
+        if strike.what in {f"{name}: {STANDS_STILL}" for name in SERVICES}
+    ]
+    in_vain = [
+        seen
+        for seen in deployment.traffic.ledger.unanswered()
+        if seen.seconds >= SLOWEST_SECONDS
+        and not any(at - SLOWEST_SECONDS <= seen.at <= ended for at, ended, _ in still)
+    ]
+    return [f"{len(in_vain)} waited in vain, as {in_vain[:1]}"] if in_vain else []
 
 
 def _so_far(deployment: Deployment) -> str:
@@ -122,18 +146,18 @@ def _so_far(deployment: Deployment) -> str:
 ROWS = (
     Row(
         "everything",
-        f"the storm, a strike every {EVERY_SECONDS:.0f} s",
+        f"the storm, a strike every {EVERY_SECONDS:.0f} s, SEED={SEED}",
         storm,
         nothing,
         processes=PROCESSES,
         lasts=0,
         unanswered=True,
         # A service that stands still answers when it goes on.
-        answer_within=3.0,
+        answer_within=SLOWEST_SECONDS,
         least_refused=1,
         longest_wait=2,
         mail_recovery=30,
-        demands=(all_arrive,),
+        demands=(all_arrive, only_who_stands_still_answers_nothing),
         plotted=True,
         principal=True,
     ),

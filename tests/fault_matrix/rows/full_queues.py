@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dev_stack.mail_stand_in import Fault
-from tests.fault_matrix import records, steps
+from tests.fault_matrix import steps
 from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import Deployment
 from tests.fault_matrix.faults import CALM
@@ -38,7 +38,7 @@ async def speed_up(deployment: Deployment) -> None:
 
 async def fill_outbox(deployment: Deployment) -> None:
     await deployment.corner.fetch(OF_NOBODY, EVENTS)
-    left = await records.waiting(deployment)
+    left = await deployment.waiting_events()
     if left < EVENTS / 2:
         deployment.problems.append(f"only {left} events waited for the relay")
 
@@ -46,7 +46,7 @@ async def fill_outbox(deployment: Deployment) -> None:
 async def drain_outbox(deployment: Deployment) -> None:
     """A relay that keeps up has its few events out again within seconds."""
     for _ in range(200):
-        if await records.waiting(deployment) < EVENTS / 100:
+        if await deployment.waiting_events() < EVENTS / 100:
             return
         await asyncio.sleep(0.1)
     deployment.problems.append("the relay did not come to the end of its queue")

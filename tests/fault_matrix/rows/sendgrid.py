@@ -41,6 +41,7 @@ def fails(*faults: Fault) -> Step:
 
 async def works(deployment: Deployment) -> None:
     deployment.sendgrid.faults.clear()
+    deployment.fault_is_over()
 
 
 # -- too many requests -----------------------------------------------------------------------------

@@ -88,7 +88,6 @@ ROWS = (
         unharmed=EVERYTHING,
         rate=CALM,
         lasts=0,
-        batches=TIMES,
         demands=(logged("worker_started", least=TIMES + 1),),
         principal=True,
     ),
@@ -101,7 +100,6 @@ ROWS = (
         unharmed=EVERYTHING,
         rate=CALM,
         lasts=0,
-        batches=TIMES,
         demands_before=(renamed.followed,),
     ),
     Row(
