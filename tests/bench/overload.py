@@ -21,8 +21,9 @@ HASH_MIB = int(REAL_COST["ARGON2_MEMORY_KIB"]) / 1024
 HASH_THREADS = 1
 # The default, for one thread.
 HASH_QUEUE = 32
-# What a service may grow by in connections and buffers.
-ALLOWANCE_MIB = 100
+# What a service may grow by in connections and buffers, and then no more.
+ALLOWANCE_MIB = 50
+LATER_MIB = 5
 NORMAL = 1.5
 IN_A_ROW = 3
 AFTERWARDS_SECONDS = 4.0
@@ -55,7 +56,8 @@ def measure(bench: Bench) -> None:
     section.tell(
         f"One core, shipped Argon2, one hash thread. {SATURATING} people who log in one after the "
         f"other saturate it, before and after. Between, {TIMES} times as many logins a second "
-        f"arrive at random for {seconds:.0f} s, whatever becomes of those before them."
+        f"arrive at random, whatever becomes of those before them: for {seconds / 2:.0f} s, after "
+        f"which memory has to have grown to what it needs, and then for {seconds:.0f} s."
     )
     with bench.service(bench.corner, **REAL_COST) as service:
         floods = Floods(bench, service)
@@ -66,14 +68,19 @@ def measure(bench: Bench) -> None:
         before = floods.closed(SATURATING, seconds / 2).rate
         forget_peak(pid)
         section.console.print(f"  {TIMES * before:.0f} logins a second")
-        flood = floods.open(TIMES * before, seconds)
+        floods.open(TIMES * before, seconds / 2)
         grown = peak_mib(pid) - idle
+        flood = floods.open(TIMES * before, seconds)
+        later = peak_mib(pid) - idle - grown
         after = floods.closed(1, AFTERWARDS_SECONDS)
         saturated = (before + floods.closed(SATURATING, seconds / 2).rate) / 2
     _tell_goodput(section, saturated, flood)
     _tell_refusals(section, flood, HASH_QUEUE / saturated)
     most = HASH_THREADS * HASH_MIB + ALLOWANCE_MIB
     section.figure(Figure("memory above idle, at most", grown, "MiB", Target(at_most=most)))
+    section.figure(
+        Figure("more of it in the second flood", later, "MiB", Target(at_most=LATER_MIB))
+    )
     _tell_recovery(section, alone, flood, after)
     section.plot(_over_time(flood))
 

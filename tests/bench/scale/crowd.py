@@ -111,7 +111,7 @@ CHANGES = """
 DELETED = """
     INSERT INTO deleted_accounts
     SELECT gen_random_uuid(), now() - interval '7 days' * random()
-    FROM generate_series(1, $1::bigint / 1000)
+    FROM generate_series(1, $1::bigint / 100)
 """
 APPLIED = """
     INSERT INTO applied_events

@@ -52,7 +52,7 @@ class Watched:
     @classmethod
     def of(cls, bench: Bench, caller: Caller, requests: Iterator[bytes], goes_on: Goes) -> Watched:
         began, read, answers = time.monotonic(), _read_from_disks(), list[Answer]()
-        while goes_on(time.monotonic() - began):
+        while not answers or goes_on(time.monotonic() - began):
             batch = list(itertools.islice(requests, A_SECOND))
             url = caller.service.url
             answers += bench.generator.open(url, batch, rate=A_SECOND, connections=32).answers
