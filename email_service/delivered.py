@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 PREFIX = "sent:"
 MARK_SECONDS = 24 * 60 * 60
 MARK_TRIES = 3
+# A turn is held meanwhile: while Redis hangs, each try would wait for a second.
+MARK_WITHIN_SECONDS = 1.5
 MARK_PAUSE_SECONDS = 0.2
 
 log = structlog.get_logger()
@@ -43,15 +45,15 @@ class Delivered:
 
     async def add(self, event_id: str) -> None:
         """Mark the event, trying for a second or so; raises MarksUnavailable."""
-        for left in reversed(range(MARK_TRIES)):
-            try:
+        try:
+            async with asyncio.timeout(MARK_WITHIN_SECONDS):
+                for _ in range(MARK_TRIES - 1):
+                    with suppress(MarksUnavailable):
+                        return await self._mark(event_id)
+                    await asyncio.sleep(MARK_PAUSE_SECONDS)
                 await self._mark(event_id)
-            except MarksUnavailable:
-                if not left:
-                    raise
-                await asyncio.sleep(MARK_PAUSE_SECONDS)
-            else:
-                return
+        except TimeoutError:
+            raise MarksUnavailable from None
 
     async def _includes(self, event_ids: list[str]) -> list[bool]:
         marks = await self._redis.mget([PREFIX + event_id for event_id in event_ids])
@@ -87,7 +89,7 @@ class Batched(Generic[T]):
             batch, self._waiting = self._waiting, {}
             try:
                 results = await self._run(list(batch))
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it is: who waits for it must not wait for ever
                 log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
                 for outcome in batch.values():
                     outcome.set_exception(MarksUnavailable())

@@ -27,8 +27,14 @@ from shared.kafka import Message, Producer
 from shared.log import masked
 
 SEND_SECONDS = 10.0
+# Meanwhile the partition may have become another worker's, which mailed it, and we not know yet.
+LONG_WAIT_SECONDS = 1.0
 
 log = structlog.get_logger()
+
+
+class AlreadyMailed(Exception):
+    """The event has its mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,15 @@ class Delivery:
             await self._deliver_once(message, order)
 
     async def _deliver_once(self, message: Message, order: Order) -> None:
-        # Asked before the clock: what was mailed in time must not be reported as expired.
-        if await self._seen(order):
+        try:
+            # Asked before the clock: what was mailed in time must not be reported as expired.
+            await self._look_up(order)
+            attempts = await self._send(message, order)
+        except AlreadyMailed:
             self.metrics.skipped.inc()
             log.info("skipped", event_id=order.event_id)
-            return
-        attempts = await self._send(message, order)
-        self._record(order, attempts)
+        else:
+            self._record(order, attempts)
 
     async def _send(self, message: Message, order: Order) -> int:
         """Try until the mail is accepted, and return how many tries it took."""
@@ -89,6 +97,7 @@ class Delivery:
                 return attempt
 
     async def _try(self, message: Message, order: Order, attempt: int) -> None:
+        began = time.monotonic()
         try:
             with message.assignment.waiting():
                 async with asyncio.timeout(order.remaining):
@@ -96,6 +105,8 @@ class Delivery:
         except TimeoutError:
             raise _too_late(order, attempt - 1) from None
         try:
+            if time.monotonic() - began > LONG_WAIT_SECONDS:
+                await self._look_up(order)
             # The clock may have been set meanwhile, and a code must never go out after its end.
             if order.remaining <= 0:
                 raise _too_late(order, attempt - 1)
@@ -150,12 +161,15 @@ class Delivery:
 
     # -- without Redis the mail goes on: a late code is a lost code, a double is only a nuisance --
 
-    async def _seen(self, order: Order) -> bool:
+    async def _look_up(self, order: Order) -> None:
+        """Raises AlreadyMailed."""
         try:
-            return await self.delivered.includes(order.event_id)
+            mailed = await self.delivered.includes(order.event_id)
         except MarksUnavailable:
             self.metrics.unmarked.labels("look-up").inc()
-            return False
+            return
+        if mailed:
+            raise AlreadyMailed
 
     async def _mark(self, order: Order) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -41,7 +42,11 @@ class _Logger:
 
 
 def _serialize(event: Any, **_: Any) -> bytes:
-    return msgspec.json.encode(event)
+    try:
+        return msgspec.json.encode(event)
+    except (TypeError, ValueError):
+        # What is no text, like half of a surrogate pair in a server's words, is shown escaped.
+        return json.dumps(event, default=repr).encode()
 
 
 def configure_log(service: str, stream: TextIO = sys.stdout, *, level: LogLevel = "info") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -21,14 +22,16 @@ async def supervised() -> AsyncIterator[None]:
 
     The orphan would answer on, beside or before whatever is started in its place.
     """
-    watch = asyncio.create_task(_end_with(os.getppid()))
+    # As it was told at the start: by now an orphan has another parent.
+    supervisor = multiprocessing.parent_process()
+    watch = asyncio.create_task(_end_with(supervisor.pid if supervisor else os.getppid()))
     try:
         yield
     finally:
         watch.cancel()
 
 
-async def _end_with(supervisor: int) -> None:
+async def _end_with(supervisor: int | None) -> None:
     while os.getppid() == supervisor:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(LOOK_SECONDS)
     log.error("supervisor_gone")

@@ -124,7 +124,19 @@ async def _until_stopped(relay: Relay, consumers: list[Consumer], *chores: Await
 async def _consume(stopping: asyncio.Event, consumers: list[Consumer]) -> bool:
     if not consumers:
         return await stopping.wait()
-    return all(await asyncio.gather(*(consume_until(stopping, each) for each in consumers)))
+
+    async def consume(consumer: Consumer) -> bool:
+        try:
+            return await consume_until(stopping, consumer)
+        finally:
+            stopping.set()
+
+    # All of them end before what they stand on does, though one may have failed.
+    outcomes = await asyncio.gather(*map(consume, consumers), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return all(outcomes)
 
 
 def _chores(settings: Settings, db: Database) -> Iterator[Awaitable[None]]:

@@ -14,6 +14,14 @@ from email_service.settings import Originator, SmtpServer
 
 # Servers hang up on a quiet connection, many of them after half a minute.
 IDLE_SECONDS = 10.0
+# Refusals of whoever sends, which would meet every other mail as well.
+OF_US = (
+    aiosmtplib.SMTPConnectResponseError,
+    aiosmtplib.SMTPHeloError,
+    aiosmtplib.SMTPAuthenticationError,
+    aiosmtplib.SMTPSenderRefused,
+)
+NOT_AUTHENTICATED = frozenset({530, 534, 535, 538})
 
 
 class Smtp:
@@ -80,11 +88,16 @@ def compose(originator: Originator, mail: Mail) -> EmailMessage:
 
 def _failure(error: Exception) -> SendFailed:
     match error:
-        case aiosmtplib.SMTPAuthenticationError():
-            return KeyRefused(str(error))
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refusal, *_]):
             return _failure(refusal)
         case aiosmtplib.SMTPResponseException(code=code) if 500 <= code < 600:
-            return Refused(f"{code} {error.message}")
+            said = _text(f"{code} {error.message}")
+            of_us = isinstance(error, OF_US) or code in NOT_AUTHENTICATED
+            return KeyRefused(said) if of_us else Refused(said)
         case _:
-            return TryLater(f"{type(error).__name__}: {error}")
+            return TryLater(_text(f"{type(error).__name__}: {error}"))
+
+
+def _text(said: str) -> str:
+    """A server's words, in which bytes that are no ASCII came as halves of surrogate pairs."""
+    return said.encode("ascii", "backslashreplace").decode()

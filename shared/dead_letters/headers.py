@@ -22,7 +22,11 @@ class End(Struct, frozen=True):
     attempts: str
 
     def headers(self) -> Headers:
-        return [(PREFIX + name, text.encode()) for name, text in self.told().items()]
+        # A reason in a provider's words may hold what is no text.
+        return [
+            (PREFIX + name, text.encode("utf-8", "backslashreplace"))
+            for name, text in self.told().items()
+        ]
 
     def told(self) -> dict[str, str]:
         return {name: getattr(self, name) for name in self.__struct_fields__}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import confluent_kafka
 import msgspec
@@ -20,6 +19,7 @@ from redis.asyncio import Redis
 from shared.dead_letters.headers import End, end_in, original
 from shared.events import Headers
 from shared.kafka import KafkaConnection, KafkaUnavailable, Producer
+from shared.kafka.assignment import headers_of
 from shared.kafka.reading import records_so_far
 from shared.topics import Topic, dead_letters_of
 
@@ -102,7 +102,7 @@ class DeadLetters:
 
 
 def _letter(record: confluent_kafka.Message) -> DeadLetter:
-    headers = cast("Headers", record.headers() or [])
+    headers = headers_of(record)
     topic = record.topic() or ""
     return DeadLetter(
         id=f"{topic}/{record.partition()}/{record.offset()}",

@@ -16,6 +16,8 @@ from shared.topics import DEAD_LETTER_SUFFIX
 # What is larger is no event of ours, and with our headers might exceed what a broker takes.
 LONGEST_VALUE = 256 * 1024
 LONGEST_HEADERS = 64 * 1024
+LONGEST_KEY = 1024
+LONGEST_DETAIL = 1000
 
 log = structlog.get_logger()
 
@@ -49,7 +51,7 @@ async def put_aside(producer: Producer, message: Message, end: DeadEnd) -> None:
     """Return once the brokers hold the dead letter; raises KafkaUnavailable."""
     await producer.produce(
         message.topic + DEAD_LETTER_SUFFIX,
-        message.key,
+        message.key[:LONGEST_KEY] if message.key is not None else None,
         message.value[:LONGEST_VALUE] if message.value is not None else None,
         _kept(message.headers) + _told(message, end).headers(),
     )
@@ -60,7 +62,7 @@ def _told(message: Message, end: DeadEnd) -> End:
         topic=message.topic,
         at=now(),
         reason=end.reason,
-        detail=end.detail,
+        detail=end.detail[:LONGEST_DETAIL],
         attempts=str(end.attempts),
     )
 

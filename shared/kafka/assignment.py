@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from operator import methodcaller
 from typing import cast
 
 import confluent_kafka
 from msgspec import Struct, field
 
 from shared.events import Headers
+
+# Not `record.headers()`: the client leaves its error unsaid, which a call that Python has
+# specialised does not look for, and the next one that does would fail in its stead.
+_headers = methodcaller("headers")
 
 
 class Assignment:
@@ -84,7 +89,7 @@ class Message(Struct, frozen=True):
             offset=record.offset() or 0,
             key=_bytes(record.key()),
             value=_bytes(record.value()),
-            headers=cast("Headers", record.headers() or []),
+            headers=headers_of(record),
             assignment=assignment,
         )
 
@@ -104,6 +109,14 @@ class Message(Struct, frozen=True):
             if key == name and value is not None:
                 return value.decode("utf-8", "replace")
         return None
+
+
+def headers_of(record: confluent_kafka.Message) -> Headers:
+    """None where a name is no UTF-8: Kafka takes any bytes, the client gives up on all of them."""
+    try:
+        return cast("Headers", _headers(record) or [])
+    except (SystemError, UnicodeDecodeError):
+        return []
 
 
 def _bytes(told: str | bytes | None) -> bytes | None:

@@ -28,6 +28,7 @@ BATCH = 500
 FETCHED_AHEAD = 2 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 LAG_SECONDS = 1.0
+TELL_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -70,11 +71,13 @@ class Consumer:
         self._handle = handle
         self._most_undecided = most_undecided
         self._assignments: dict[Partition, Assignment] = {}
+        self._gone: set[Partition] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag_due = 0.0
+        self._told: dict[tuple[int, str | None], float] = {}
         self._doubt = Doubt(connection, self._stopping)
         self.lag = 0
 
@@ -163,7 +166,11 @@ class Consumer:
         first = client.poll(POLL_SECONDS)
         if first is None:
             return
-        records = [first, *client.consume(BATCH - 1, 0)]
+        self._gone.clear()
+        records = client.consume(BATCH - 1, 0)
+        # A rebalance in the meantime takes back what it has yet to hand out, and not the first.
+        if _partition_of(first) not in self._gone:
+            records.insert(0, first)
         with self._lock:
             messages = [self._taken(record) for record in records if self._usable(record)]
         if messages:
@@ -171,8 +178,7 @@ class Consumer:
             self._loop.call_soon_threadsafe(self._start, messages)
 
     def _taken(self, record: confluent_kafka.Message) -> Message:
-        key = (record.topic() or "", record.partition() or 0)
-        assignment = self._assignments.setdefault(key, Assignment())
+        assignment = self._assignments.setdefault(_partition_of(record), Assignment())
         message = Message.of(record, assignment)
         assignment.took(message.offset)
         return message
@@ -181,11 +187,19 @@ class Consumer:
         error = record.error()
         if error is None:
             return True
-        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            log.warning("topic_missing", reason=error.str())
-        elif error.fatal():
+        if error.fatal():
             raise KafkaException(error)
+        self._tell(error, record.topic())
         return False
+
+    def _tell(self, error: KafkaError, topic: str | None) -> None:
+        """Log what a person may have to mend, like a right that is missing, once in a while."""
+        what, now = (error.code(), topic), time.monotonic()
+        if now >= self._told.get(what, 0.0):
+            self._told[what] = now + TELL_SECONDS
+            missing = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+            event = "topic_missing" if missing else "kafka_consumer_error"
+            log.warning(event, topic=topic, reason=error.str())
 
     def _hold_back(self, client: confluent_kafka.Consumer, held: set[str]) -> set[str]:
         """Pause the topics that are full until they are half empty, and return them."""
@@ -230,6 +244,7 @@ class Consumer:
     def _revoked(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         if client is not self._client:
             return
+        self._forget_pause(client, partitions)
         leaving = self._let_go(partitions)
         self._wait_for(leaving)
         with self._lock:
@@ -245,14 +260,25 @@ class Consumer:
     def _lost(self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]) -> None:
         if client is not self._client:
             return
+        self._forget_pause(client, partitions)
         # Another member owns them already: what we decided meanwhile, it will see again.
         with self._lock:
             for key in self._let_go(partitions):
                 self._assignments.pop(key)
 
+    def _forget_pause(
+        self, client: confluent_kafka.Consumer, partitions: list[TopicPartition]
+    ) -> None:
+        """Or a partition that comes back would still be held back, and nobody would know of it."""
+        try:
+            client.resume(partitions)
+        except KafkaException as error:
+            log.warning("resume_failed", reason=str(error))
+
     def _let_go(self, partitions: list[TopicPartition]) -> set[Partition]:
         """Take back what only waits, and return those partitions that we had messages of."""
         keys = {(partition.topic, partition.partition) for partition in partitions}
+        self._gone |= keys
         ours = keys & self._assignments.keys()
         for key in ours:
             self._loop.call_soon_threadsafe(self._assignments[key].leave)
@@ -290,3 +316,7 @@ class Consumer:
             return
         with self._lock:
             settle(message.offset)
+
+
+def _partition_of(record: confluent_kafka.Message) -> Partition:
+    return record.topic() or "", record.partition() or 0

@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+# Of a server whose words are none of ASCII's, nor of UTF-8's.
+ENCODING = "latin-1"
+# No command comes before it.
+GREETING = ""
+
 
 @dataclass
 class SmtpServer:
-    """`answers` replaces the answer to a command; an empty one is none at all.
+    """`answers` replaces the answer to a command, or the greeting; an empty one is none at all.
 
     What came in is in `commands` and `mails`.
     """
@@ -32,13 +37,13 @@ class SmtpServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        writer.write(b"220 test\r\n")
+        writer.write(self.answers.get(GREETING, "220 test").encode(ENCODING) + b"\r\n")
         while line := (await reader.readline()).decode().strip():
             self.commands.append(line)
             verb = line.split()[0].upper()
             answer = self.answers.get(verb, "354 go" if verb == "DATA" else "250 test")
             if answer:
-                writer.write(answer.encode() + b"\r\n")
+                writer.write(answer.encode(ENCODING) + b"\r\n")
             if answer.startswith("354"):
                 self.mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
                 writer.write(b"250 taken\r\n")

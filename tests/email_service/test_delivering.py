@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 
 import pytest
+import redis.asyncio
 
 from dev_stack.mail_stand_in import Fault
+from email_service.delivered import PREFIX
 from shared.events import encode, headers, new_id
 from shared.topics import SEND_NOTICE
-from tests.email_service.post_office import PostOffice
+from tests.email_service.post_office import PostOffice, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +90,26 @@ async def test_an_event_that_comes_twice_at_once_is_mailed_once(office: PostOffi
     assert office.sendgrid.mailbox.count() == 1
 
 
+async def test_what_another_worker_has_mailed_while_it_waited_for_its_turn_is_skipped(
+    office: PostOffice,
+) -> None:
+    office.sendgrid.faults.add(Fault(delay_ms=2000, times=1))
+    async with office.worker(EMAIL_CONCURRENCY="1") as worker:
+        await office.ask("first@example.org")
+        await eventually(lambda: _asked(office))
+        waiting = await office.ask("second@example.org")
+        await worker.shows("gatepost_mails_undecided", 2)
+        async with redis.asyncio.Redis.from_url(office.redis_url) as marks:
+            await marks.set(PREFIX + waiting.event_id, 1)
+        await worker.shows("gatepost_mails_skipped_total", 1)
+
+    assert office.sendgrid.mailbox.count("second@example.org") == 0
+
+
+async def _asked(office: PostOffice) -> bool:
+    return await office.requests() > 0
+
+
 async def test_a_mail_that_was_in_time_is_not_called_expired_when_it_comes_again(
     office: PostOffice,
 ) -> None:
@@ -110,6 +131,8 @@ async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) 
     await office.produce(b"[" * 100_000, good)
     # Room for its own header, and none for those of a dead letter.
     await office.produce(b"x" * 999_900, [("ce_id", b"huge")])
+    await office.produce(b"{}", good, key="k" * 900_000)
+    await office.produce(b'{"version": 1, "purpose": "%b"}' % (b"p" * 900_000), good)
     event = encode((await office.ask("fine@example.org")).event)
     await office.produce(b'{"more":' * 20_000 + b"1" + b"}" * 20_000, headers(new_id(), "send-otp"))
     await office.produce(event, [])
@@ -118,10 +141,10 @@ async def test_poison_becomes_dead_letters_and_stops_nobody(office: PostOffice) 
     await office.ask("Name <victim@example.org>")
 
     async with office.worker() as worker:
-        letters = await office.dead_letters(10)
+        letters = await office.dead_letters(12)
         await office.mail_to("fine@example.org")
         assert worker.process.poll() is None
-        assert await worker.metric("gatepost_mails_dead_total") == 10
+        assert await worker.metric("gatepost_mails_dead_total") == 12
 
     assert {letter.end.reason for letter in letters} == {"malformed"}
     assert b"{not json" in {letter.value for letter in letters}
@@ -160,9 +183,8 @@ async def test_mail_goes_on_without_redis(office: PostOffice) -> None:
 
     async with office.worker(REDIS_URL="redis://127.0.0.1:1/0") as worker:
         await office.mail_to("anyway@example.org")
-        await asyncio.sleep(1)
+        await worker.shows("gatepost_mails_undeduplicated_total", 2)
         status, health = await worker.get("/health")
-        assert await worker.metric("gatepost_mails_undeduplicated_total") == 2
         assert (await worker.get("/health/ready"))[0] == 200
 
     assert status == 200

@@ -164,6 +164,13 @@ async def test_smtp_sends_both_bodies_over_one_connection() -> None:
         ("MAIL", "421 too busy", TryLater),
         ("DATA", "554 spam", Refused),
         ("EHLO", "421 not now", TryLater),
+        ("RCPT", "550 bo\u00eete inconnue", Refused),
+        ("RCPT", "451 r\u00e9essayez", TryLater),
+        # Said of whoever sends: every other mail would hear the same.
+        ("", "554 your address is blocked", KeyRefused),
+        ("EHLO", "550 who are you?", KeyRefused),
+        ("MAIL", "550 account suspended", KeyRefused),
+        ("RCPT", "530 authentication required", KeyRefused),
     ],
 )
 async def test_each_answer_of_an_smtp_server_means_what_it_should(
@@ -176,6 +183,8 @@ async def test_each_answer_of_an_smtp_server_means_what_it_should(
         await sender.close()
 
     assert type(raised.value) is failure
+    # It goes into logs and headers, whatever bytes a server may use.
+    assert str(raised.value).isascii()
     assert server.mails == []
 
 

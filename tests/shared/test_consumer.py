@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import TopicPartition
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
@@ -23,6 +26,30 @@ from shared.kafka.consumer import BATCH, FETCHED_AHEAD
 from shared.kafka.consuming import FAREWELL_SECONDS
 from shared.topics import SEND_NOTICE, SEND_OTP, Topic
 from tests.no_threads import no_more_threads
+from tests.shared.foreign_producer import produce_with_header
+
+
+@dataclass
+class Record:
+    number: int
+
+    def topic(self) -> str:
+        return "topic"
+
+    def partition(self) -> int:
+        return self.number
+
+    def offset(self) -> int:
+        return 7
+
+    def error(self) -> None:
+        return None
+
+    def value(self) -> None:
+        return None
+
+    key = headers = value
+
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +124,76 @@ async def test_a_topic_that_is_stuck_does_not_hold_up_another(
         SEND_OTP.name: 60,
         SEND_NOTICE.name: 2000,
     }
+
+
+async def test_what_was_held_back_goes_on_with_whoever_gets_it_in_a_rebalance(
+    connection: KafkaConnection, producer: Producer
+) -> None:
+    reader = Reader()
+
+    def member() -> Consumer:
+        return Consumer(
+            connection,
+            group="reader",
+            topics=[SEND_OTP],
+            handle=reader.handle,
+            most_undecided=MOST,
+        )
+
+    first, second = member(), member()
+    consuming = [asyncio.create_task(first.run())]
+    await _produce(producer, connection, SEND_OTP, 2000, size=FETCHED_AHEAD // 1000)
+    await reader.has_taken(SEND_OTP, MOST)
+    await asyncio.sleep(0.2)  # it is held back by then
+    before = len(reader.taken[SEND_OTP.name])
+    consuming.append(asyncio.create_task(second.run()))
+    await reader.has_taken(SEND_OTP, before + 1)
+    reader.free[SEND_OTP.name].set()
+    async with asyncio.timeout(15):
+        while len(set(reader.taken[SEND_OTP.name])) < 2000:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    for consumer in (first, second):
+        consumer.stop()
+    await asyncio.wait_for(asyncio.gather(*consuming), 20)
+
+
+async def test_a_record_whose_partition_leaves_while_the_next_are_taken_is_not_ours(
+    connection: KafkaConnection,
+) -> None:
+    reader = Reader()
+    consumer = Consumer(connection, group="reader", topics=[SEND_OTP], handle=reader.handle)
+
+    class Client:
+        """Hands out a record of each partition, and takes back the first one in between."""
+
+        def poll(self, _timeout: float) -> Record:
+            return Record(0)
+
+        def consume(self, _most: int, _timeout: float) -> list[Record]:
+            consumer._let_go([TopicPartition("topic", 0)])
+            return [Record(1)]
+
+    consumer._loop = asyncio.get_running_loop()
+    consumer._take(cast(Any, Client()))
+    assert list(consumer._assignments) == [("topic", 1)]
+    for task in consumer._tasks:
+        task.cancel()
+
+
+async def test_a_header_whose_name_is_no_text_stops_nobody(
+    connection: KafkaConnection, producer: Producer
+) -> None:
+    reader = Reader()
+    reader.free[SEND_OTP.name].set()
+    await asyncio.to_thread(
+        produce_with_header, connection.brokers, connection.topic_name(SEND_OTP), b"\xff\xfe"
+    )
+    await _produce(producer, connection, SEND_OTP, 1)
+    consumer = Consumer(connection, group="reader", topics=[SEND_OTP], handle=reader.handle)
+    consuming = asyncio.create_task(consumer.run())
+    await reader.has_taken(SEND_OTP, 2)
+    consumer.stop()
+    await asyncio.wait_for(consuming, 20)
 
 
 async def test_a_consumer_that_lost_all_brokers_begins_anew_once_they_are_there(

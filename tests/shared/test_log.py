@@ -23,6 +23,12 @@ def test_who_logs_to_a_full_disk_goes_on_and_ends_well() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_what_is_no_text_is_logged_all_the_same() -> None:
+    logs = LOGS_ONCE.replace("Zoë", "\\udce9")
+    done = subprocess.run([sys.executable, "-c", logs], capture_output=True, check=True)
+    assert json.loads(done.stdout)["to"] == "\udce9"
+
+
 def test_a_line_is_json_with_its_level_time_and_service() -> None:
     done = subprocess.run([sys.executable, "-c", LOGS_ONCE], capture_output=True, check=True)
     line = json.loads(done.stdout)
