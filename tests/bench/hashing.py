@@ -44,6 +44,7 @@ def _libraries(section: Section, room: Path) -> Libraries:
             "The stock wheel and the native build could not be compared here, for one of them "
             f"could not be had: {reason}"
         )
+        section.figure(Figure("comparisons that could not be made", 1, "", Target(at_most=0)))
         return {INSTALLED: None}
     return {STOCK: stock, NATIVE: native, INSTALLED: None}
 

@@ -29,7 +29,7 @@ class Measured:
     """`cpu` and `bare_cpu` are seconds for an answer, of loads that took turns.
 
     `refused` counts what was refused or lost in those turns, by the service or the bare server.
-    `costs` are by the number of connections; `latency` is of a load of `offered` a second.
+    `costs` are of full loads and `latencies` of open ones, by the number of connections.
     """
 
     operation: Operation
@@ -37,13 +37,12 @@ class Measured:
     bare_cpu: float
     refused: int
     costs: dict[int, Cost]
-    offered: float
-    latency: Cost
+    latencies: dict[int, Cost]
 
     @property
     def best(self) -> float:
         """Answers a second that stand for a full load."""
-        return self.offered / LOAD
+        return max(cost.run.rate for cost in self.costs.values())
 
 
 @dataclass(frozen=True)
@@ -61,23 +60,25 @@ class Measuring:
             connections: self._closed(operation, int(rate * seconds * 1.4), connections)
             for connections in CONNECTIONS
         }
-        offered = LOAD * max(cost.run.rate for cost in costs.values())
+        latencies = {
+            connections: self.open(operation, LOAD * cost.run.rate, connections)
+            for connections, cost in costs.items()
+        }
         return Measured(
             operation,
             median(cost.cpu for cost in own),
             median(cost.cpu for cost in bare),
             sum(len(cost.run.refused.answers) for cost in own + bare),
             costs,
-            offered,
-            self.open(operation, offered),
+            latencies,
         )
 
-    def open(self, operation: Operation, rate: float) -> Cost:
+    def open(self, operation: Operation, rate: float, connections: int = OPEN_CONNECTIONS) -> Cost:
         """An open loop of some seconds."""
         requests = operation.requests(max(int(rate * self.bench.size.pick(1.5, 6.0)), 20))
         return self._cost(
             lambda: self.bench.generator.open(
-                self.service.url, requests, rate=rate, connections=OPEN_CONNECTIONS
+                self.service.url, requests, rate=rate, connections=connections
             )
         )
 

@@ -13,6 +13,7 @@ from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 
 PLOTTED = ("login", "profile")
+PERCENTS = (50, 99, 99.9)
 
 
 def measure(bench: Bench) -> None:
@@ -61,8 +62,15 @@ def _tell_rates(section: Section, measured: list[Measured], yardstick: Yardstick
     rows = [("bare answer (B)", rates, bare_cpu)]
     rows += [(each.operation.name, each.costs, each.cpu) for each in measured]
     section.table(
-        "Answers a second over 1, 32 and 256 connections (closed loop)",
-        ("operation", "1", "32", "256", "503 at 256", "core busy", "others busy", "CPU ms for one"),
+        "Answers a second, and CPU for one, by the number of connections (closed loop)",
+        (
+            "operation",
+            *(f"over {connections}" for connections in CONNECTIONS),
+            f"503 over {CONNECTIONS[-1]}",
+            "core busy",
+            "others busy",
+            *(f"CPU ms, {connections}" for connections in (CPU_CONNECTIONS, *CONNECTIONS)),
+        ),
         [
             (
                 name,
@@ -71,6 +79,7 @@ def _tell_rates(section: Section, measured: list[Measured], yardstick: Yardstick
                 f"{costs[USUAL].busy:.0%}",
                 f"{costs[USUAL].others_busy:.0%}",
                 f"{cpu * 1000:.3f}",
+                *(f"{costs[connections].cpu * 1000:.3f}" for connections in CONNECTIONS),
             )
             for name, costs, cpu in rows
         ],
@@ -83,29 +92,44 @@ def _tell_rates(section: Section, measured: list[Measured], yardstick: Yardstick
 
 def _tell_latencies(section: Section, measured: list[Measured]) -> None:
     section.table(
-        f"Milliseconds at {LOAD:.0%} of the best rate (open loop: random arrivals, waiting counts)",
-        ("operation", "offered, 1/s", "requests", "p50", "p99", "p99.9", "503", "others busy"),
+        f"Milliseconds at {LOAD:.0%} of that rate (open loop: random arrivals, waiting counts)",
+        (
+            "operation",
+            "connections",
+            "offered, 1/s",
+            "requests",
+            *(f"p{percent}" for percent in PERCENTS),
+            "503",
+            "others busy",
+        ),
         [
             (
                 each.operation.name,
-                f"{each.offered:,.0f}",
-                f"{len(each.latency.run.answers):,}",
-                *(f"{each.latency.run.good.percentile(p):.1f}" for p in (50, 99, 99.9)),
-                _refused(each.latency.run),
-                f"{each.latency.others_busy:.0%}",
+                str(connections),
+                f"{LOAD * each.costs[connections].run.rate:,.0f}",
+                f"{len(latency.run.answers):,}",
+                *(_percentile(latency.run.good, percent) for percent in PERCENTS),
+                _refused(latency.run),
+                f"{latency.others_busy:.0%}",
             )
             for each in measured
+            for connections, latency in each.latencies.items()
         ],
     )
 
 
 def _tell_memory(section: Section, service: ServiceProcess, idle: float) -> None:
     pid = service.process.pid
-    section.table(
-        "Resident memory of the service, supervisor and one worker, MiB",
-        ("at the start", "after all that", "at its peak"),
-        [(f"{idle:.0f}", f"{resident_mib(pid):.0f}", f"{peak_mib(pid):.0f}")],
-    )
+    name = "resident memory of an idle service, supervisor and one worker"
+    section.figure(Figure(name, idle, "MiB"))
+    section.figure(Figure("after all that", resident_mib(pid), "MiB"))
+    section.figure(Figure("at its peak", peak_mib(pid), "MiB"))
+
+
+def _percentile(run: Run, percent: float) -> str:
+    """Nothing of so few that it would be the slowest."""
+    few = len(run.answers) * (100 - percent) < 100
+    return "" if few else f"{run.percentile(percent):.1f}"
 
 
 def _refused(run: Run) -> str:

@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 async def arriving(things: Iterable[T], rate: float) -> AsyncIterator[tuple[T, float]]:
-    """Each with the moment at which it was due, on time.perf_counter; so many a second.
+    """Each with the moment at which it arrived, on time.perf_counter; so many a second.
+
+    That is when it was due, unless this loop's timer was only a little late.
 
     A Poisson process: arrivals that know nothing of each other.
     """
@@ -25,10 +27,5 @@ async def arriving(things: Iterable[T], rate: float) -> AsyncIterator[tuple[T, f
         due += chance.expovariate(rate)
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        yield thing, due
-
-
-def begun(due: float) -> float:
-    """When its latency begins: now, unless it was kept waiting for longer than a timer is late."""
-    now = time.perf_counter()
-    return now if now - due < TIMER_SECONDS else due
+        now = time.perf_counter()
+        yield thing, now if now - due < TIMER_SECONDS else due

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from tests.load.arrivals import arriving, begun
+from tests.load.arrivals import arriving
 from tests.load.run import Answer, Run
 from tests.load.wire import Connection, Lost
 
@@ -40,13 +39,9 @@ class Generator:
         *,
         connections: int,
         seconds: float,
-        again: bool = False,
     ) -> Run:
-        """Each connection asks anew as soon as it is answered, until time or requests run out.
-
-        With `again` the requests are sent over and over.
-        """
-        return self._pool.submit(_closed, url, requests, connections, seconds, again).result()
+        """Each connection asks anew as soon as it is answered, until time or requests run out."""
+        return self._pool.submit(_closed, url, requests, connections, seconds).result()
 
     def all(self, url: str, requests: Sequence[bytes], *, connections: int) -> list[Answer]:
         """The answers to all requests in their order, with their bodies: to prepare a load."""
@@ -56,7 +51,7 @@ class Generator:
         """All requests once, at random times, so many a second whatever the service does.
 
         A latency counts from when its request was due: waiting for a connection is part of it. Only
-        where the loop's timer came late by less than 2 ms, it counts from there. The answers are in
+        where our own timer came late by less than 2 ms, it counts from there. The answers are in
         the order of their requests.
         """
         return self._pool.submit(_open, url, requests, rate, connections).result()
@@ -98,11 +93,9 @@ class _Caller:
         return connection
 
 
-def _closed(
-    url: str, requests: Sequence[bytes], connections: int, seconds: float, again: bool
-) -> Run:
+def _closed(url: str, requests: Sequence[bytes], connections: int, seconds: float) -> Run:
     async def load() -> Run:
-        waiting = itertools.cycle(requests) if again else iter(requests)
+        waiting = iter(requests)
         callers = await _callers(url, connections)
         began = time.perf_counter()
         answers: list[Answer] = []
@@ -146,7 +139,7 @@ def _open(url: str, requests: Sequence[bytes], rate: float, connections: int) ->
         async def call(caller: _Caller) -> None:
             while arrived := await waiting.get():
                 number, due = arrived
-                answers[number] = await caller.ask(requests[number], begun(due))
+                answers[number] = await caller.ask(requests[number], due)
 
         calls = [asyncio.ensure_future(call(caller)) for caller in callers]
         async for arrived in arriving(range(len(requests)), rate):

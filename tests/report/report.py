@@ -66,7 +66,7 @@ class Table(msgspec.Struct, frozen=True):
 
 @dataclass
 class Section:
-    """`console` is told of everything at once; the files are written at the end."""
+    """`console` is told of everything at once; the files follow when they are saved."""
 
     title: str
     console: Console
@@ -151,7 +151,12 @@ class Report:
             "size": self.size,
             "machine": dict(self.machine),
             "sections": [
-                {"title": each.title, "figures": each.figures, "tables": each.tables}
+                {
+                    "title": each.title,
+                    "told": each.told,
+                    "figures": each.figures,
+                    "tables": each.tables,
+                }
                 for each in self.sections
             ],
         }

@@ -13,7 +13,7 @@ from shared.events import SendOtp, encode, headers, new_id
 from shared.kafka import KafkaConnection
 from shared.topics import SEND_OTP
 from tests.corner import Corner
-from tests.load.arrivals import arriving, begun
+from tests.load.arrivals import arriving
 
 LIVES_SECONDS = 30 * 60
 FLUSH_SECONDS = 60
@@ -41,7 +41,7 @@ async def _ask_at(corner: Corner, mails: int, rate: float) -> dict[str, float]:
     addresses = [f"{new_id()}@example.org" for _ in range(mails)]
     due: dict[str, float] = {}
     async for address, at in arriving(addresses, rate):
-        due[address] = begun(at)
+        due[address] = at
         order(new_id(), address)
     _finish(producer)
     return due
