@@ -20,6 +20,7 @@ from user_service.storage.postgres import Connection, Database
 SWEEP_SECONDS = 3600
 RETRY_SECONDS = 5
 BATCH = 1000
+REST_SECONDS = 0.1
 
 # Deletes up to so many rows, and returns how many. By their place (ctid): to join them by a key
 # Postgres may read the whole table again for each batch.
@@ -51,12 +52,13 @@ async def keep_sweeping(db: Database, *, audit_days: int) -> None:
 async def exhaust(db: Database, sweep: Sweep) -> None:
     """Sweep in small batches until nothing is overdue; raises Unavailable.
 
-    Between two batches it rests for as long as the first one took: among millions of overdue rows
-    Postgres keeps half of its time for those who wait for an answer.
+    Between two batches it rests for as long as the first one took, and at least REST_SECONDS:
+    among millions of overdue rows Postgres and its disk keep their time for those who wait for an
+    answer, and thousands of logins a second leave no more than that removes.
     """
     swept = BATCH
     while swept == BATCH:
         began = time.monotonic()
         async with db.connection() as connection:
             swept = await sweep(connection, BATCH)
-        await asyncio.sleep(time.monotonic() - began)
+        await asyncio.sleep(max(REST_SECONDS, time.monotonic() - began))
