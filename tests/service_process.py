@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from dev_stack.ports import free_port
 
 START_SECONDS = 20.0
 
@@ -106,10 +107,3 @@ def logged(service: ServiceProcess, *subjects: str) -> Callable[[], Awaitable[bo
         return set(subjects) <= {line.get("subject") for line in service.lines}
 
     return asked
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 
+from dev_stack.ports import free_port
 from tests.forked import Forked, Streams
-from tests.service_process import free_port
 
 START_SECONDS = 20.0
 

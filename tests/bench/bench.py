@@ -12,9 +12,14 @@ from tests.load.cpus import pinned
 from tests.report import Report, Size
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from user_service.settings.limits import ArgonCost
 
-# The parameters that Gatepost ships with; tests use the cheapest.
-REAL_COST = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_TIME": "2"}
+# What Gatepost ships with; tests use the cheapest.
+SHIPPED_COST = ArgonCost()
+REAL_COST = {
+    "ARGON2_MEMORY_KIB": str(SHIPPED_COST.memory),
+    "ARGON2_TIME": str(SHIPPED_COST.time),
+}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.bench.bench import Bench
 from tests.load import Run
-from tests.load.process_cpu import busy_seconds, cpu_seconds
+from tests.process_usage import busy_seconds, cpu_seconds
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from uuid import uuid4
 
 from argon2 import PasswordHasher
 
-from tests.bench.bench import REAL_COST
+from tests.bench.bench import SHIPPED_COST
 from tests.corner import Corner
 from tests.load import wire
-from tests.people import PASSWORD
+from tests.people import PASSWORD, fresh_network
 
 CHEAPEST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SHIPPED = PasswordHasher(
-    time_cost=int(REAL_COST["ARGON2_TIME"]),
-    memory_cost=int(REAL_COST["ARGON2_MEMORY_KIB"]),
-    parallelism=1,
+    time_cost=SHIPPED_COST.time,
+    memory_cost=SHIPPED_COST.memory,
+    parallelism=SHIPPED_COST.lanes,
 )
 ADDED = """
     INSERT INTO accounts (id, email, name, password_hash, version)
@@ -24,7 +23,6 @@ ADDED = """
     FROM generate_series(1, $3::int) AS number
     RETURNING email
 """
-_networks = itertools.count(1)
 
 
 def log_ins(corner: Corner, many: int, hasher: PasswordHasher = CHEAPEST) -> list[bytes]:
@@ -40,5 +38,4 @@ def log_in(email: str) -> bytes:
 
 def from_somewhere() -> dict[str, str]:
     """Each caller has a network of its own, and calls through the trusted proxy."""
-    number = next(_networks)
-    return {"x-forwarded-for": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+    return {"x-forwarded-for": fresh_network()}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -16,6 +15,7 @@ from tests.bench.members import from_somewhere
 from tests.bench.registering import registration, verification
 from tests.corner import Corner
 from tests.load import Generator, wire
+from tests.people import fresh_address
 from tests.service_process import ServiceProcess
 from tests.user_service.services import registered
 
@@ -69,7 +69,7 @@ class Asking:
 
     def verifications(self, many: int) -> list[bytes]:
         """The right code of as many new registrations."""
-        addresses = _addresses(many)
+        addresses = [fresh_address() for _ in range(many)]
         asked = self._answers([registration(address, from_somewhere()) for address in addresses])
         return [
             verification(address, data["registration_id"], from_somewhere())
@@ -111,11 +111,7 @@ class Asking:
 
 
 def registrations(many: int) -> list[bytes]:
-    return [registration(address, from_somewhere()) for address in _addresses(many)]
-
-
-def _addresses(many: int) -> list[str]:
-    return [f"new-{uuid4().hex}@example.org" for _ in range(many)]
+    return [registration(fresh_address(), from_somewhere()) for _ in range(many)]
 
 
 def _over_and_over(wires: list[bytes], many: int) -> list[bytes]:

@@ -14,7 +14,7 @@ from tests.bench.bench import Bench
 from tests.bench.relayed import Relayed, bare_cpu_seconds, described, out_of_order, read
 from tests.corner import Corner
 from tests.load.cpus import pinned
-from tests.load.process_cpu import cpu_seconds
+from tests.process_usage import cpu_seconds
 from tests.report import Figure, Section, Target
 from tests.worker_process import WorkerProcess
 

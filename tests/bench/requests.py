@@ -8,11 +8,15 @@ from tests.bench.measured import CONNECTIONS, CPU_CONNECTIONS, LOAD, USUAL, Meas
 from tests.bench.operations import Asking
 from tests.bench.yardstick import Yardstick
 from tests.load import Run
-from tests.load.process_cpu import peak_mib, resident_mib
+from tests.process_usage import peak_mib, resident_mib
 from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 
 PLOTTED = ("login", "profile")
+MUCH_MEMORY = (
+    "What touches more memory than a bare answer suffers more from a machine's neighbours; the "
+    "round trips below are what it consists of."
+)
 PERCENTS = (50, 99, 99.9)
 
 
@@ -49,7 +53,8 @@ def _tell_cpu(section: Section, measured: list[Measured]) -> None:
     for each in measured:
         ratio, target = each.cpu / each.bare_cpu, each.operation.target
         bound = Target(at_most=target) if target else None
-        section.figure(Figure(f"CPU of one {each.operation.name}", ratio, "× B", bound))
+        name = f"CPU of one {each.operation.name}"
+        section.figure(Figure(name, ratio, "× B", bound, MUCH_MEMORY))
     refused = sum(each.refused for each in measured)
     section.figure(
         Figure("requests refused while CPU was measured", refused, "", Target(at_most=0))

@@ -11,7 +11,7 @@ from tests.bench.bench import REAL_COST, Bench
 from tests.bench.cost import Cost
 from tests.bench.operations import Operation, registrations
 from tests.load import Cpus
-from tests.load.process_cpu import peak_mib, resident_mib
+from tests.process_usage import peak_mib, resident_mib
 from tests.report import Figure, Section, Target
 from tests.service_process import ServiceProcess
 

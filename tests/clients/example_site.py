@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.service_process import free_port
+from dev_stack.ports import free_port
 
 PACKAGE = Path(__file__).parents[2] / "clients" / "react"
 # As strict as a frontend's own may be: no inline script or style, requests to this machine only.

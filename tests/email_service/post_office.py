@@ -22,6 +22,7 @@ import redis.asyncio
 from msgspec import Struct
 
 from dev_stack.mail_stand_in import MailStandIn, MailView
+from dev_stack.ports import free_port
 from shared.codes import OtpKeys
 from shared.dead_letters.reading import DeadLetter, DeadLetters
 from shared.events import Headers, SendNotice, SendOtp, encode, headers, new_id
@@ -29,7 +30,6 @@ from shared.kafka import KafkaConnection, Producer
 from shared.topics import MAIL, SEND_NOTICE, SEND_OTP
 from tests import forked
 from tests.forked import Forked, Streams
-from tests.service_process import free_port
 
 KEY = "SG.the-right-key"
 OTP_KEYS = "k1:not-guessable-but-only-a-test-00000001"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from tests.load.process_cpu import busy_seconds
+from tests.process_usage import busy_seconds
 
 ALL = frozenset(range(os.cpu_count() or 1))
 FEW = 0.1

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev_stack.mail_stand_in import MailStandIn, MailView
+from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.people import Person
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from tests.system.daemon import daemon
 
 RESET_PAGE = "https://app.example.org/reset-password"

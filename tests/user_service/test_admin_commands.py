@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import pytest
 
+from dev_stack.ports import free_port
 from tests import forked
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import log_in, outcome
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from tests.user_service.admins import USERS, account, admin, audited, events_of, is_dead
 
 pytestmark = pytest.mark.anyio

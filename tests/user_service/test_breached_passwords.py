@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, ask_to_register, fresh_address, member, outcome
 from tests.recoveries import recover, reset
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
 from tests.user_service.range_service import Behaviour, RangeService, digits
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from dev_stack.ports import free_port
 from tests.clerk_issuer import Behaviour, ClerkIssuer, ClerkKey
-from tests.service_process import free_port
 from tests.user_service.forged_clerk_tokens import unusable_keys
 from user_service.errors import Unavailable
 from user_service.identity.clerk_keys import AGAIN_SECONDS, PublishedKeys, keys_of

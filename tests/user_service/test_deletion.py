@@ -15,6 +15,7 @@ import httpx
 import pytest
 import redis
 
+from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import (
@@ -30,7 +31,7 @@ from tests.people import (
     wrong,
 )
 from tests.recoveries import recover, recovered, reset
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from tests.user_service.ledger import audited, held, id_of, told
 from tests.user_service.moving import Mover
 from tests.user_service.time_travel import copied, let_pass

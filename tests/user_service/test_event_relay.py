@@ -17,7 +17,7 @@ from shared.events import PasswordResetRequested, SendNotice, UserDeactivated, U
 from shared.kafka.reading import records_so_far
 from shared.topics import LIFECYCLE, MAIL
 from tests.corner import Corner
-from tests.load.process_cpu import cpu_seconds
+from tests.process_usage import cpu_seconds
 from tests.user_service.accounts import opened
 from tests.worker_process import WorkerProcess
 from user_service.outbox import outbox_store

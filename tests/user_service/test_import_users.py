@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import PASSWORD, Person, fresh_address, log_in, outcome, sign_in
 from tests.recoveries import NEW_PASSWORD, recover, reset
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from tests.user_service.foreign_digests import digests_of
 from tests.user_service.importing import bring, who_is
 from tests.user_service.ledger import audited, id_of, told

@@ -15,10 +15,11 @@ import asyncpg
 import confluent_kafka
 import pytest
 
+from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, log_in, member
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Transaction
 

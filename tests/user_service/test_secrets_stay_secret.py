@@ -18,11 +18,12 @@ import pytest
 import redis
 from msgspec import Struct
 
+from dev_stack.ports import free_port
 from tests.corner import Corner
 from tests.mailroom import Mailroom
 from tests.people import Person, log_in, register, sign_in, verify, wrong
 from tests.recoveries import recover, reset, reset_by_link
-from tests.service_process import ServiceProcess, free_port
+from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
 from tests.user_service.moving import Mover
 

@@ -10,7 +10,7 @@ from tests.bench.mail.office import Moment, Office
 from tests.bench.mail.orders import ask
 from tests.bench.mail.sendgrid import SendGrid
 from tests.corner import Corner
-from tests.load.process_cpu import peak_mib
+from tests.process_usage import peak_mib
 from tests.report import Figure, Line, Plot, Target
 
 SENDGRID_SECONDS = 0.02

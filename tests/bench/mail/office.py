@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from dev_stack.ports import free_port
 from tests.bench.bench import Bench
 from tests.bench.mail.sendgrid import KEY, SendGrid
 from tests.corner import Corner
 from tests.load.cpus import pinned
-from tests.load.process_cpu import cpu_seconds, wanted_seconds
-from tests.service_process import free_port
+from tests.process_usage import cpu_seconds, wanted_seconds
 from tests.system.daemon import daemon
 
 PERIOD_SECONDS = 0.1

@@ -6,13 +6,12 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from secrets import token_hex
 
 from tests.bench.registering import registration, verification
 from tests.bench.scale import crowd
 from tests.bench.scale.town import Caller, Inhabitant
 from tests.load import Generator, wire
-from tests.people import PASSWORD
+from tests.people import PASSWORD, fresh_address
 
 CALLERS = 32
 ADMINISTRATORS = 4
@@ -62,7 +61,7 @@ def refresh(caller: Caller, person: Inhabitant) -> bytes:
 
 
 def register(_: Caller, __: Inhabitant) -> bytes:
-    return registration(_unused())
+    return registration(fresh_address())
 
 
 def rename(caller: Caller, person: Inhabitant) -> bytes:
@@ -119,7 +118,7 @@ class Verification:
     why: str = ""
 
     def requests(self, caller: Caller, many: int) -> list[bytes]:
-        addresses = [_unused() for _ in range(many)]
+        addresses = [fresh_address() for _ in range(many)]
         asked = [registration(address) for address in addresses]
         answers = self.generator.all(caller.service.url, asked, connections=16)
         ids = [json.loads(answer.body)["data"]["registration_id"] for answer in answers]
@@ -154,7 +153,3 @@ def changes(generator: Generator) -> Iterator[Errand | Verification]:
     yield Errand("ask for a recovery code", recover)
     yield Errand("log out", logout)
     yield Errand("delete the account", delete)
-
-
-def _unused() -> str:
-    return f"new-{token_hex(8)}@mail.example"

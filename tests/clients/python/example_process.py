@@ -13,8 +13,9 @@ from pathlib import Path
 
 import httpx
 
+from dev_stack.ports import free_port
 from tests.corner import Corner
-from tests.service_process import START_SECONDS, ServiceProcess, free_port
+from tests.service_process import START_SECONDS, ServiceProcess
 from tests.user_service.neighbour import SOURCE
 from tests.user_service.services import registered
 

@@ -7,16 +7,14 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from dev_stack.process_tree import descendants
+
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def tree(pid: int) -> list[int]:
     """The process and its descendants."""
-    pids = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            pids += tree(int(child))
-    return pids
+    return [pid, *descendants(pid)]
 
 
 def cpu_seconds(pid: int) -> float:
