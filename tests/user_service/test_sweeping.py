@@ -10,7 +10,7 @@ from tests.corner import Corner
 from tests.user_service.accounts import opened
 from user_service.outbox import outbox_store
 from user_service.storage.postgres import Connection
-from user_service.sweeping import BATCH, exhaust
+from user_service.sweeping import BATCH, REST_SECONDS, exhaust
 
 pytestmark = pytest.mark.anyio
 
@@ -32,12 +32,15 @@ async def test_however_much_is_overdue_nothing_of_it_stays(corner: Corner) -> No
     assert await corner.fetch(f"SELECT FROM outbox WHERE {OVERDUE}") == []
 
 
-async def test_a_sweep_rests_as_long_as_it_works(corner: Corner) -> None:
+@pytest.mark.parametrize("seconds", [0.02, 0.2])
+async def test_a_sweep_rests_as_long_as_it_works_and_a_little_at_least(
+    corner: Corner, seconds: float
+) -> None:
     worked = []
 
     async def sweep(connection: Connection, most: int) -> int:
         began = time.monotonic()
-        await connection.execute("SELECT pg_sleep(0.05)")
+        await connection.execute("SELECT pg_sleep($1)", seconds)
         worked.append(time.monotonic() - began)
         return most if len(worked) < 4 else 0
 
@@ -46,4 +49,4 @@ async def test_a_sweep_rests_as_long_as_it_works(corner: Corner) -> None:
         await exhaust(db, sweep)
         took = time.monotonic() - began
     assert len(worked) == 4
-    assert took >= 1.9 * sum(worked)
+    assert took >= 0.95 * sum(each + max(REST_SECONDS, each) for each in worked)
