@@ -37,6 +37,11 @@ def resident_mib(pid: int) -> float:
     return sum(_status(member, "VmRSS") for member in tree(pid)) / 1024
 
 
+def largest_mib(pid: int) -> float:
+    """Resident memory of that process of the tree which has most of it."""
+    return max(_status(member, "VmRSS") for member in tree(pid)) / 1024
+
+
 def peak_mib(pid: int) -> float:
     """The most that the tree's processes have had resident, since `forget_peak` or their start."""
     return sum(_status(member, "VmHWM") for member in tree(pid)) / 1024
