@@ -68,10 +68,13 @@ class Environment:
         if self.given(name) is not None:
             self.problem(f"{name} and {name}_FILE are both set: keep one.")
         try:
-            return Path(path).read_text("utf-8").strip()
+            value = Path(path).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             self.problem(f"{name}_FILE cannot be read: {error}.")
             return ""
+        if not value:
+            self.problem(f"{name}_FILE is an empty file.")
+        return value
 
     def file(self, name: str) -> str:
         """The path of a file, empty when unset; one that cannot be read is a problem."""

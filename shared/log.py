@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import stat
 import sys
 from contextlib import suppress
 from typing import Any, Literal, TextIO, get_args
@@ -11,22 +13,38 @@ from typing import Any, Literal, TextIO, get_args
 import msgspec
 import structlog
 
+PATIENCE_MILLISECONDS = 100
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 
 
 class Lines:
-    """Writes lines past every buffer: one that a full disk does not take is gone.
+    """Writes lines past every buffer: one that nobody takes, like a full disk, is gone.
 
-    Nobody who logs may fail for it, and what a buffer still held would spoil the exit code.
+    Nobody who logs may fail for it, or wait for a reader that stands still; and what a buffer still
+    held would spoil the exit code.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._descriptor = stream.fileno()
+        self._descriptor = _unblocked(stream.fileno())
+        self._reader = select.poll()
+        self._reader.register(self._descriptor, select.POLLOUT)
+        self._stalled = False
 
     def write(self, line: bytes) -> None:
-        with suppress(OSError):
-            os.write(self._descriptor, line + b"\n")
+        self._stalled = not self._reader.poll(0 if self._stalled else PATIENCE_MILLISECONDS)
+        if not self._stalled:
+            with suppress(OSError):
+                os.write(self._descriptor, line + b"\n")
+
+
+def _unblocked(descriptor: int) -> int:
+    """A pipe is opened anew, so that others who write to it keep their own ways."""
+    with suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+    return descriptor
 
 
 class _Logger:
@@ -56,6 +74,7 @@ def configure_log(service: str, stream: TextIO = sys.stdout, *, level: LogLevel 
         event["service"] = service
         return event
 
+    logger = _Logger(stream)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -66,7 +85,7 @@ def configure_log(service: str, stream: TextIO = sys.stdout, *, level: LogLevel 
             structlog.processors.JSONRenderer(serializer=_serialize),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Logger(stream),
+        logger_factory=lambda *_: logger,
         cache_logger_on_first_use=True,
     )
 

@@ -219,6 +219,13 @@ class BodyTooLarge(Refusal):
     detail = "A request body may hold at most 16 KiB."
 
 
+class TargetTooLong(Refusal):
+    status = 414
+    code = "target_too_long"
+    title = "Path or query too long"
+    detail = "A path and its query may hold at most 2 KiB."
+
+
 class NotJson(Refusal):
     status = 415
     code = "not_json"

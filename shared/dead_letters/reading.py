@@ -83,7 +83,8 @@ class DeadLetters:
 
     async def _settle(self, letter: DeadLetter, outcome: str) -> None:
         longest = max(dead_letters_of(topic).retention for topic in self.topics)
-        await self.redis.set(SETTLED + letter.id, outcome, ex=longest)
+        # Twice as long: brokers may keep a letter beyond its time.
+        await self.redis.set(SETTLED + letter.id, outcome, ex=2 * longest)
 
     def _read_all(self) -> list[DeadLetter]:
         client = confluent_kafka.Consumer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from datetime import timedelta
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -32,7 +33,9 @@ def _create_topics(connection: KafkaConnection, topics: list[Topic]) -> list[str
             num_partitions=topic.partitions,
             replication_factor=connection.replication,
             config={
-                "retention.ms": str(int(topic.retention.total_seconds() * 1000)),
+                "retention.ms": _milliseconds(topic.retention),
+                # Brokers forget whole segments: one that is filled for a week lives for two.
+                "segment.ms": _milliseconds(topic.retention / 8),
                 # By the brokers' clock: they refuse a producer whose own is an hour ahead, and
                 # would forget too early what comes from one that is behind.
                 "message.timestamp.type": "LogAppendTime",
@@ -52,3 +55,7 @@ def _create_topics(connection: KafkaConnection, topics: list[Topic]) -> list[str
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise KafkaUnavailable(f"topic {name}: {error.args[0]}", certain=True) from None
     return created
+
+
+def _milliseconds(time: timedelta) -> str:
+    return str(int(time.total_seconds() * 1000))

@@ -53,6 +53,8 @@ class Ledger:
     resent: set[str] = field(default_factory=set)
     """Addresses of those who asked for another mail."""
     arrivals: list[Arrival] = field(default_factory=list)
+    crossed: int = 0
+    """Requests that met the end of a kept connection and were sent again."""
     astray: list[str] = field(default_factory=list)
     """What ended somebody's journey without having been foreseen."""
 

@@ -111,6 +111,7 @@ async def _under_load(row: Row, deployment: Deployment, pace: Pace) -> Stranded:
             rate=row.rate,
             resend_after=row.resend_after,
             thinking=row.thinking,
+            crosses=row.crosses,
         )
         deployment.traffic = traffic
         async with traffic.flowing():

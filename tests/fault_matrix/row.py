@@ -39,7 +39,8 @@ class Row:
     drawn over its time. A quick pass consists of the `principal` ones.
 
     `rate` people register each second, read their mail for `thinking` seconds, and wait for
-    each answer up to `answer_within` seconds.
+    each answer up to `answer_within` seconds. Where a request `crosses` the end of a connection
+    that was kept, it is sent again.
     """
 
     victim: str
@@ -64,6 +65,7 @@ class Row:
     rate: float = 20.0
     thinking: float = 0.0
     answer_within: float = ANSWER_SECONDS
+    crosses: bool = False
     resend_after: float | None = None
     more_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     later: tuple[str, ...] = ()

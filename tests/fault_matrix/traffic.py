@@ -25,6 +25,7 @@ RETRY_SECONDS = 0.5
 # Well within the fifteen minutes for which the service's access tokens are good.
 TOKEN_SECONDS = 600.0
 EXPIRED = "code_expired"
+CROSSED_SECONDS = 0.01
 NOBODY_LISTENS = "nobody listens"
 NOT_ASKED = "Can not write request body for {}"
 PROBLEM = "application/problem+json"
@@ -62,7 +63,8 @@ class Traffic:
 
     Whoever registers waits for the mail, and for each further success, up to `patience` seconds.
     Who has waited `resend_after` seconds for a mail asks for another, and so does then whose code
-    has expired. Who has one reads it for `thinking` seconds.
+    has expired. Who has one reads it for `thinking` seconds. Where a request `crosses` the end of a
+    connection that was kept, it is sent again, as browsers do.
     """
 
     http: aiohttp.ClientSession
@@ -73,6 +75,7 @@ class Traffic:
     rate: float = 20.0
     resend_after: float | None = None
     thinking: float = 0.0
+    crosses: bool = False
     _tokens: dict[str, Token] = field(default_factory=dict)
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
@@ -259,8 +262,18 @@ class Traffic:
             except (aiohttp.ClientError, TimeoutError) as error:
                 if str(error).endswith(NOT_ASKED.format(url + path)):
                     continue  # a connection that was kept open has ended in the meantime
+                if self.crosses and _crossed(began, error):
+                    self.ledger.crossed += 1
+                    continue
                 return _unanswered(step, began, repr(error))
         return _unanswered(step, began, NOBODY_LISTENS)
+
+
+def _crossed(began: float, error: Exception) -> bool:
+    """Whether a kept connection was being ended when a request was sent over it: HTTP/1.1 cannot
+    tell, but work on a request takes longer."""
+    at_once = time.monotonic() - began < CROSSED_SECONDS
+    return at_once and isinstance(error, aiohttp.ServerDisconnectedError)
 
 
 def _read(step: str, began: float, answer: aiohttp.ClientResponse, content: bytes) -> Answer:

@@ -50,6 +50,15 @@ def full_redis(name: str = "full") -> Fault:
     )
 
 
+def lone_redis(name: str = "lacks replicas") -> Fault:
+    """It refuses writes by a word that its client has no class for, as it does with a full disk."""
+    return Fault(
+        name,
+        lambda house: house.store.config_set("min-replicas-to-write", 1),
+        lambda house: house.store.config_set("min-replicas-to-write", 0),
+    )
+
+
 def each(*faults: Fault) -> pytest.MarkDecorator:
     """Run a test with its `fault` being each of these."""
     return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)

@@ -68,6 +68,7 @@ class House:
         """Undo whatever a test has done, and wait until the service has noticed."""
         self.parts.make_whole()
         self.store.config_set("maxmemory", 0)
+        self.store.config_set("min-replicas-to-write", 0)
         # A registration needs every part, and every breaker closed.
         deadline = time.monotonic() + RECOVERY_SECONDS
         while (status := self._register()) != 202:

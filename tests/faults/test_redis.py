@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.faults.fault import Fault, dies, each, full_redis, hangs, refuses
+from tests.faults.fault import Fault, dies, each, full_redis, hangs, lone_redis, refuses
 from tests.faults.house import (
     ANSWER_SECONDS,
     KNOWN_OUTAGE_SECONDS,
@@ -34,7 +34,7 @@ from tests.people import (
 pytestmark = pytest.mark.anyio
 
 
-EVERY = each(refuses("redis"), hangs("redis"), full_redis(), dies("redis"))
+EVERY = each(refuses("redis"), hangs("redis"), full_redis(), lone_redis(), dies("redis"))
 
 
 @EVERY

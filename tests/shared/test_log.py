@@ -23,6 +23,17 @@ def test_who_logs_to_a_full_disk_goes_on_and_ends_well() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_reader_that_stands_still_holds_up_nobody() -> None:
+    logs = LOGS_ONCE + 'for _ in range(20_000): structlog.get_logger().info("more", to="x" * 50)'
+    command = [sys.executable, "-c", logs]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(20) == 0
+        assert process.stdout
+        lines = process.stdout.read().splitlines()
+    # What it had room for is there, and whole.
+    assert len([json.loads(line) for line in lines]) > 100
+
+
 def test_what_is_no_text_is_logged_all_the_same() -> None:
     logs = LOGS_ONCE.replace("Zoë", "\\udce9")
     done = subprocess.run([sys.executable, "-c", logs], capture_output=True, check=True)

@@ -192,6 +192,25 @@ def test_a_secret_of_a_file_is_judged_like_any_other(tmp_path: Path) -> None:
         read_settings({**without, "MASTER_KEY_FILE": str(tmp_path / "secret")})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MASTER_KEY",
+        "JWT_SECRET",
+        "METRICS_TOKEN",
+        "OTP_KEYS",
+        "DATABASE_URL",
+        "CLERK_WEBHOOK_SECRETS",
+    ],
+)
+def test_a_secret_of_an_empty_file_stops_the_start(tmp_path: Path, name: str) -> None:
+    for nothing in ("", "\n"):
+        (tmp_path / "secret").write_text(nothing)
+        without = {k: v for k, v in SAFE.items() if k != name}
+        with pytest.raises(UnsafeSettings, match=f"{name}_FILE is an empty file"):
+            read_settings({**without, f"{name}_FILE": str(tmp_path / "secret")})
+
+
 def test_a_file_that_cannot_be_read_and_a_secret_set_twice_are_problems(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(KEY)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")

@@ -7,6 +7,7 @@ import time
 
 import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 from shared.events import new_id
 from shared.kafka import KafkaConnection, create_topics
@@ -16,6 +17,19 @@ from shared.topics import SEND_OTP
 pytestmark = pytest.mark.anyio
 
 TWO_HOURS = 2 * 3600
+
+
+async def test_what_a_topic_keeps_is_forgotten_soon_after_its_time() -> None:
+    """Brokers forget whole segments, which they fill for a week unless told otherwise."""
+    connection = KafkaConnection(
+        brokers=os.environ["KAFKA_BROKER"], topic_prefix=f"{new_id()[:8]}-"
+    )
+    await create_topics(connection, [SEND_OTP])
+    topic = ConfigResource(ConfigResource.Type.TOPIC, connection.topic_name(SEND_OTP))
+    admin = AdminClient({"bootstrap.servers": connection.brokers})
+    settings = admin.describe_configs([topic])[topic].result(10)
+    retention, segment = (int(settings[name].value) for name in ("retention.ms", "segment.ms"))
+    assert (retention, segment) == (24 * 3600 * 1000, 3 * 3600 * 1000)
 
 
 async def test_a_producer_whose_clock_is_wrong_is_heard_and_stamped_by_the_brokers_clock() -> None:

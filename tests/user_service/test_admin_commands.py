@@ -6,7 +6,7 @@ import getpass
 import json
 import subprocess
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,7 +14,7 @@ from dev_stack.ports import free_port
 from tests import forked
 from tests.corner import Corner
 from tests.mailroom import Mailroom
-from tests.people import log_in, outcome
+from tests.people import log_in, member, outcome
 from tests.service_process import ServiceProcess
 from tests.user_service.admins import USERS, account, admin, audited, events_of, is_dead
 
@@ -103,6 +103,16 @@ async def test_the_operator_may_do_to_administrators_what_they_may_not_do_to_the
     assert answer(corner, "users", "disable", boss.id)["status"] == "disabled"
     async with service.client() as client:
         assert outcome(await client.get(USERS, headers=boss.headers)) == (401, "token_rejected")
+
+
+async def test_a_username_that_reads_like_somebodys_id_is_a_username(
+    service: ServiceProcess, mailroom: Mailroom, corner: Corner
+) -> None:
+    victim = await account(service, mailroom)
+    named = UUID(victim.id).hex
+    person = await member(service, mailroom, username=named)
+    assert answer(corner, "users", "disable", named)["email"] == person.email
+    assert answer(corner, "users", "show", victim.id)["user"]["status"] == "active"
 
 
 async def test_delete_asks_unless_told_not_to(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import select
 import signal
 import subprocess
@@ -22,13 +23,16 @@ import confluent_kafka
 import pytest
 
 from shared.events import SendNotice, UserLoggedIn, UserRegistered
+from shared.kafka import KafkaConnection, create_topics
 from shared.kafka.reading import records_so_far
-from shared.topics import LIFECYCLE, MAIL
+from shared.topics import LIFECYCLE, MAIL, USER_UPDATED
 from tests import forked
 from tests.corner import Corner
+from tests.shared.foreign_producer import produce_with_header
 from tests.user_service.accounts import opened, settled
 from tests.user_service.neighbour import STRANGER, Decisions, Neighbour, headers
 from tests.worker_process import WorkerProcess
+from user_service.cli.event_lines import Heard
 from user_service.outbox import outbox_store
 
 NAMES = [topic.name for topic in (*MAIL, *LIFECYCLE)]
@@ -210,6 +214,21 @@ def test_tail_shows_events_and_hides_who_they_are_about(corner: Corner) -> None:
     assert "email=a***@example.org" in registered
     assert "account_version=1" in registered
     assert not [line for line in lines if "Ann Example" in line or "ann@" in line]
+
+
+@pytest.mark.anyio
+async def test_a_foreign_header_that_is_no_text_does_not_end_a_tail() -> None:
+    brokers = os.environ["KAFKA_BROKER"]
+    connection = KafkaConnection(brokers=brokers, topic_prefix=f"{uuid4().hex[:8]}-")
+    await create_topics(connection, [USER_UPDATED])
+    topic = connection.topic_name(USER_UPDATED)
+    await asyncio.to_thread(produce_with_header, brokers, topic, b"caf\xe9")
+    client = confluent_kafka.Consumer({"bootstrap.servers": brokers, "group.id": "tail"})
+    try:
+        heard = [Heard.of(each, "") for each in records_so_far(client, {topic})]
+    finally:
+        client.close()
+    assert [(each.event, each.source) for each in heard] == [("value", "")]
 
 
 def test_tail_from_now_shows_what_comes_whole_as_json(corner: Corner, neighbour: Neighbour) -> None:

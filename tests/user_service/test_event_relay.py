@@ -21,6 +21,7 @@ from tests.process_usage import cpu_seconds
 from tests.user_service.accounts import opened
 from tests.worker_process import WorkerProcess
 from user_service.outbox import outbox_store
+from user_service.outbox.relay import BATCH
 from user_service.storage.postgres import Database
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +112,53 @@ async def test_the_age_of_what_waits_is_not_the_age_of_a_decoy(
 
         await until(seen)
         assert 3600 <= worker.metric(AGE) < 2 * 3600
+
+
+async def test_a_topic_that_kafka_refuses_holds_up_no_other(corner: Corner, db: Database) -> None:
+    """As one that is missing or forbidden does, of which more waits than a batch holds."""
+    refused, real = f"refused-{uuid4()}", uuid4()
+    await corner.fetch("UPDATE outbox SET acknowledged_at = now() WHERE acknowledged_at IS NULL")
+    await corner.fetch(
+        """
+        INSERT INTO outbox (topic, key, payload)
+        SELECT 'no topic of Kafka''s', $1, '{}' FROM generate_series(1, $2)
+        """,
+        refused,
+        2 * BATCH,
+    )
+    async with db.transaction() as tx:
+        await outbox_store.put(tx, real, asked(real))
+    try:
+        with WorkerProcess.started(corner.variables) as worker:
+            worker.come_up()
+
+            async def relayed() -> bool:
+                return await pending(corner, real) == 0
+
+            await until(relayed)
+            assert worker.metric(AGE) > 0
+        assert len(about(real, corner)) == 1
+    finally:
+        await corner.fetch("DELETE FROM outbox WHERE key = $1", refused)
+
+
+async def test_what_waits_has_an_age_though_another_worker_holds_the_relays_lock(
+    corner: Corner, db: Database
+) -> None:
+    key = uuid4()
+    async with db.transaction() as relaying:
+        assert await outbox_store.claim(relaying)
+        # Of a host that vanishes in the middle of it, Postgres is to hear in time.
+        assert await relaying.fetchval("SHOW tcp_keepalives_idle") == "10"
+        async with db.transaction() as tx:
+            await outbox_store.put(tx, key, asked(key))
+        with WorkerProcess.started(corner.variables) as worker:
+            worker.come_up()
+
+            async def seen() -> bool:
+                return worker.metric(AGE) > 0
+
+            await until(seen)
 
 
 async def test_what_a_deletion_erases_goes_out_whole_and_is_kept_without_the_person(

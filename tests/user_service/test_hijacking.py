@@ -6,6 +6,7 @@ victim's address before, after or around the victim.
 
 from __future__ import annotations
 
+import secrets
 from itertools import permutations
 
 import httpx
@@ -257,6 +258,43 @@ async def test_a_victim_who_was_refused_cannot_be_led_to_a_strangers_attempt(
         code = mailroom.code(registration_id, sequence=6)
         assert outcome(await verify(client, victim, None, code)) == UNBOUND
         assert (await log_in(client, stranger)).status_code == 401
+
+
+async def test_a_victim_whose_network_was_refused_cannot_be_led_to_a_strangers_attempt(
+    mailroom: Mailroom, corner: Corner
+) -> None:
+    """That comes before anything is looked at, as the refusal of a full service does."""
+    victim, neighbour = Person(), Person()
+    neighbour.network = victim.network
+    stranger = Person(email=victim.email, password="another pass phrase")
+    with ServiceProcess.started(corner.variables, LIMIT_REGISTER="1/minute") as service:
+        async with service.client() as client:
+            registration_id = await register(client, stranger)
+            await register(client, neighbour)
+            assert (await ask_to_register(client, victim)).status_code == 429
+            code = mailroom.code(registration_id)
+            assert outcome(await verify(client, victim, None, code)) == UNBOUND
+            # Whoever is named by nobody else may still be refused, and is harmed by nothing.
+            assert (await verify(client, stranger, registration_id, code)).status_code == 201
+
+
+async def test_a_code_of_a_key_that_a_process_does_not_have_yet_is_not_judged(
+    corner: Corner,
+) -> None:
+    """As while keys are changed in one process after the other."""
+    ring = f"k2:{secrets.token_hex(32)},{corner.variables['OTP_KEYS']}"
+    person = Person()
+    with (
+        ServiceProcess.started(corner.variables, OTP_KEYS=ring) as changed,
+        ServiceProcess.started(corner.variables) as unchanged,
+    ):
+        async with changed.client() as client, unchanged.client() as elsewhere:
+            registration_id = await register(client, person)
+            for _ in range(6):
+                answer = await verify(elsewhere, person, registration_id, "000000")
+                assert outcome(answer) == (503, "unavailable")
+            answer = await verify(client, person, registration_id, "000000")
+            assert outcome(answer) == (400, "wrong_code")
 
 
 async def test_an_ended_attempt_tells_bare_guessers_nothing_of_its_end(

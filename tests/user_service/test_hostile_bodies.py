@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from tests.corner import Corner
 from tests.mailroom import Mailroom
-from tests.people import Person, member, register, verify
+from tests.people import Person, member, outcome, register, verify
+from tests.process_usage import resident_mib
 from tests.raw_socket import exchange
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
@@ -331,6 +333,37 @@ async def test_a_very_long_header_is_refused(unlimited: ServiceProcess) -> None:
     assert exchange(unlimited, head + b"a" * 1_000_000 + b"\r\n\r\n").status in (0, 431)
     async with unlimited.client() as client:
         assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_an_endless_path_or_query_is_refused_and_not_remembered(
+    unlimited: ServiceProcess,
+) -> None:
+    before = resident_mib(unlimited.process.pid)
+    for number in range(150):
+        for target in (
+            f"/api/admin/users?{number}=" + "&".join(f"a{n}" for n in range(7_000)),
+            f"/api/users/by-clerk-id/{number}" + "x" * 40_000,
+        ):
+            head = f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+            assert exchange(unlimited, head).status == 414
+    assert resident_mib(unlimited.process.pid) - before < 30
+
+
+async def test_cookies_of_a_stranger_are_neither_remembered_nor_costly(
+    unlimited: ServiceProcess,
+) -> None:
+    async with unlimited.client() as client:
+        began = time.monotonic()
+        hard = {"cookie": 'registration="' + "\\" * 20_000 + '"'}
+        answer = await client.post("/api/auth/resend-otp", json={}, headers=hard)
+        assert outcome(answer) == (400, "registration_id_required")
+        assert time.monotonic() - began < 0.5
+        before = resident_mib(unlimited.process.pid)
+        for number in range(60):
+            many = {"cookie": ";".join(f"{number}a{n}=" for n in range(5_000))}
+            answer = await client.post("/api/auth/resend-otp", json={}, headers=many)
+            assert outcome(answer) == (400, "registration_id_required")
+        assert resident_mib(unlimited.process.pid) - before < 15
 
 
 async def test_nothing_of_all_this_was_an_error_of_ours(unlimited: ServiceProcess) -> None:

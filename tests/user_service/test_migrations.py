@@ -106,6 +106,21 @@ def test_a_service_without_migrations_is_not_ready_and_becomes_so(empty: dict[st
         service._wait("/health/ready")
 
 
+def test_a_service_that_runs_ahead_of_a_migration_refuses_in_order(empty: dict[str, str]) -> None:
+    assert _migrate(empty)[0] == 0
+
+    async def forget_column() -> None:
+        connection = await asyncpg.connect(empty["DATABASE_URL"])
+        await connection.execute("ALTER TABLE accounts RENAME COLUMN password_chosen TO later")
+        await connection.close()
+
+    asyncio.run(forget_column())
+    with ServiceProcess.started(empty, ready="/health/live") as service:
+        body = {"email": "ann@example.org", "password": "x"}
+        login = httpx.post(f"{service.url}/api/auth/login", json=body)
+        assert (login.status_code, login.json()["code"]) == (503, "unavailable")
+
+
 def test_migrating_where_nothing_answers_says_so_in_a_sentence(empty: dict[str, str]) -> None:
     nowhere = empty | {"DATABASE_URL": "postgresql://postgres@127.0.0.1:1/nowhere"}
     code, output = _migrate(nowhere)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.mailroom import Mailroom
 from tests.people import Person, fresh_address, fresh_network, log_in, member
 from tests.service_process import ServiceProcess
 from tests.unlimited import UNLIMITED
+from user_service.identity.password_policy import PasswordPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -233,12 +235,30 @@ def costly(corner: Corner) -> Iterator[ServiceProcess]:
         "superman",
         "drowssap",
         "20012001",
+        "p@$$w0rd123",
+        "1234567890!@#$%",
     ],
 )
 async def test_a_common_password_is_refused_with_its_reason(
     unlimited: ServiceProcess, password: str
 ) -> None:
     assert "too easy to guess" in _reason(await _register(unlimited, password=password), "password")
+
+
+def test_a_password_of_many_signs_for_letters_is_judged_like_any_other() -> None:
+    """It is read in every way that such signs can be: that must not keep a core busy."""
+    policy = PasswordPolicy(least_characters=8, context=())
+    signs = random.Random(1)
+
+    def seconds(passwords: list[str]) -> float:
+        began = time.process_time()
+        assert [policy.objection(password, ("ann",)) for password in passwords] == [None] * 20
+        return time.process_time() - began
+
+    usual = [f"plum kettle orbit {number}" for number in range(20)]
+    crafted = ["".join(signs.sample("4@8({[<3691!|70$5+%2", 20)) for _ in range(20)]
+    seconds(usual)
+    assert seconds(crafted) < 40 * seconds(usual)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,6 +27,8 @@ from user_service.identity.directory_store import Member
 from user_service.identity.identifiers import Identifier
 from user_service.settings import Settings
 from user_service.storage.redis import RedisStore
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 T = TypeVar("T")
 Work = Callable[[Administration, Administrator], Awaitable[T]]
@@ -53,10 +56,9 @@ async def _administer(settings: Settings, work: Work[T]) -> T:
 
 async def id_of(flow: Administration, by: Administrator, who: str) -> UUID:
     """The id that was typed, or that of the account which has the address or username."""
-    try:
+    # Only as ids are shown: without its dashes one could be somebody else's username.
+    if ID.fullmatch(who):
         return UUID(who)
-    except ValueError:
-        pass
     found = await flow.find(by, Identifier.typed(who))
     if found is None:
         raise click.ClickException(f"Nobody has the address or username {who}.")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from typing import cast
 
 import confluent_kafka
 import msgspec
 from confluent_kafka import KafkaException
 from msgspec import Struct
 
-from shared.events import Headers
 from shared.kafka import KafkaConnection, KafkaUnavailable
+from shared.kafka.assignment import headers_of
 from shared.kafka.reading import records_as_they_come
 from shared.log import masked
 from shared.terminal import printable
@@ -32,7 +31,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, record: confluent_kafka.Message, prefix: str) -> Heard:
-        headers = dict(cast("Headers", record.headers() or []))
+        headers = dict(headers_of(record))
         return cls(
             topic=(record.topic() or "").removeprefix(prefix),
             partition=record.partition() or 0,

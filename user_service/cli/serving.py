@@ -17,6 +17,7 @@ from user_service.cli.command import settings_or_exit
 
 DRAIN_SECONDS = 10
 HEADER_MILLISECONDS = 5_000
+MOST_HEAD_BYTES = 64 * 1024
 MOST_CONNECTIONS = 16_384
 
 
@@ -39,7 +40,9 @@ def serve() -> None:
         http=HTTPModes.http1,
         websockets=False,
         # Idle connections are cheap to open, so they are cheap to hold and short-lived.
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=MOST_HEAD_BYTES
+        ),
         backlog=4096,
         backpressure=MOST_CONNECTIONS,
         workers=settings.workers,

@@ -21,6 +21,7 @@ from user_service.errors import (
     GuessesSpent,
     Refusal,
     RegistrationIdRequired,
+    Unavailable,
     WrongCode,
 )
 from user_service.settings.limits import ChallengeTimes
@@ -36,6 +37,7 @@ SETTLE = Script(SCRIPTS / "settle.lua")
 
 GUESSES = 5
 BARE_GUESSES = 2
+UNKNOWN_KEY = b"unknown_key"
 # After the right code the same request succeeds again for this long: its answer may have been lost.
 RETRY_WINDOW_MS = 600_000
 
@@ -163,7 +165,7 @@ class Challenges:
         return Guess(id, seen.address, self.keys.code(*made_from), linked=True)
 
     async def check(self, guess: Guess) -> Checked:
-        """Count and evaluate one guess."""
+        """Count and evaluate one guess; raises Unavailable for a code of a key we do not have."""
         return await self._check("linked" if guess.linked else "bound", guess)
 
     async def check_bare(self, address: str, code: str) -> Checked:
@@ -200,6 +202,8 @@ class Challenges:
             [self._key(guess.id), self._openings(guess.address)],
             *(how, GUESSES, BARE_GUESSES, RETRY_WINDOW_MS, *digests),
         )
+        if outcome == UNKNOWN_KEY:
+            raise Unavailable("otp_keys")
         return Checked(guess.id, Outcome(outcome.decode()), *content)
 
     def _digest(self, id: str, sequence: int, address: str, *, sealed: bool) -> bytes:

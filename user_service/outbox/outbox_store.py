@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -31,6 +32,13 @@ class StoredEvent(Struct, frozen=True):
     payload: str
     created_at: datetime
     decoy: bool
+
+
+class Waiting(NamedTuple):
+    """Whether anything waits for the relay, and when the oldest that is no decoy was put."""
+
+    anything: bool
+    since: datetime | None
 
 
 COLUMNS = ", ".join(StoredEvent.__struct_fields__)
@@ -117,29 +125,47 @@ async def claim(tx: Transaction) -> bool:
     claimed: bool = await tx.fetchval(
         """
         WITH writable AS (UPDATE outbox SET acknowledged_at = NULL WHERE false RETURNING id)
-        SELECT pg_try_advisory_xact_lock($1)
+        SELECT pg_try_advisory_xact_lock($1) FROM (
+            -- Of a host that vanishes Postgres hears nothing: it is to ask, and free the lock.
+            SELECT set_config('tcp_keepalives_idle', '10', true),
+                set_config('tcp_keepalives_interval', '5', true),
+                set_config('tcp_keepalives_count', '3', true)
+            OFFSET 0
+        ) AS watched
         """,
         RELAY_LOCK,
     )
     return claimed
 
 
-async def any_pending(connection: Connection) -> bool:
-    """Whether anything waits for the relay: the one question that an idle one asks."""
-    waiting: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM outbox WHERE acknowledged_at IS NULL)"
+async def waiting(connection: Connection) -> Waiting:
+    """The one question that an idle relay asks."""
+    row = await connection.fetchrow(
+        """
+        SELECT EXISTS (SELECT FROM outbox WHERE acknowledged_at IS NULL), (
+            SELECT created_at FROM outbox WHERE acknowledged_at IS NULL AND NOT decoy
+            ORDER BY id LIMIT 1
+        )
+        """
     )
-    return waiting
+    return Waiting(*row) if row else Waiting(False, None)
 
 
-async def pending(tx: Transaction, most: int) -> list[StoredEvent]:
-    """The oldest events that no broker has acknowledged.
+async def pending(
+    tx: Transaction, most: int, *, apart_from: Sequence[str] = ()
+) -> list[StoredEvent]:
+    """The oldest events that no broker has acknowledged, apart from those of some topics.
 
     Ids rise in the order of commits within one account, because each of its events is put under
     the lock of its row; and within one statement, which numbers its rows after sorting them.
     """
     rows = await tx.fetch(
-        f"SELECT {COLUMNS} FROM outbox WHERE acknowledged_at IS NULL ORDER BY id LIMIT $1", most
+        f"""
+        SELECT {COLUMNS} FROM outbox
+        WHERE acknowledged_at IS NULL AND topic <> ALL($2) ORDER BY id LIMIT $1
+        """,
+        most,
+        apart_from,
     )
     return [StoredEvent(*row) for row in rows]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
@@ -19,6 +20,7 @@ from user_service.storage.postgres import Database
 BATCH = 500
 IDLE_SECONDS = 0.1
 RETRY_SECONDS = 1.0
+PASSED_OVER_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -31,7 +33,7 @@ class RelayMetrics:
         self.oldest: datetime | None = None
         age = Gauge(
             "gatepost_outbox_oldest_seconds",
-            "Age of the oldest event that waits for Kafka, as the relaying worker knows it.",
+            "Age of the oldest event that waits for Kafka, whoever is to relay it.",
             registry=registry,
         )
         # Asked when somebody looks: a batch may wait for a whole outage.
@@ -49,6 +51,8 @@ class Relay:
     producer: Producer
     kafka: KafkaConnection
     metrics: RelayMetrics
+    _refused: dict[str, float] = field(default_factory=dict)
+    """Topics that Kafka takes nothing for, and when they are tried again."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Relay until `stopping` is set and its batch is done.
@@ -65,29 +69,42 @@ class Relay:
 
     async def _anything(self) -> bool:
         async with self.db.connection() as connection:
-            return await outbox_store.any_pending(connection)
+            waiting = await outbox_store.waiting(connection)
+        self.metrics.oldest = waiting.since
+        return waiting.anything
 
     async def _batch(self) -> int:
         async with self.db.transaction() as tx:
             claimed = await outbox_store.claim(tx)
-            pending = await outbox_store.pending(tx, BATCH) if claimed else []
-            told = (event.created_at for event in pending if not event.decoy)
-            self.metrics.oldest = next(told, None)
+            pending = (
+                await outbox_store.pending(tx, BATCH, apart_from=self._passed_over())
+                if claimed
+                else []
+            )
             # Enqueued in order; the producer keeps the order of a key through every retry.
             outcomes = await asyncio.gather(
                 *[self._enqueue(event) for event in pending], return_exceptions=True
             )
-            failures = [outcome for outcome in outcomes if outcome]
+            failed = [(e, outcome) for e, outcome in zip(pending, outcomes, strict=True) if outcome]
             taken = [e.id for e, failure in zip(pending, outcomes, strict=True) if not failure]
             if taken:
                 await outbox_store.acknowledge(tx, taken)
         decoys = sum(event.decoy for event in pending)
         self.metrics.relayed.inc(len(taken) - decoys)
-        # Raised only after the commit: one event that Kafka refuses must not hold up all others.
-        if failures:
-            raise failures[0]
-        self.metrics.oldest = None
+        # Raised only after the commit: what Kafka refuses must not hold up all others.
+        for event, failure in failed:
+            self._pass_over(event.topic, failure)
+        if failed:
+            raise failed[0][1]
         return len(pending)
+
+    def _pass_over(self, topic: str, failure: BaseException) -> None:
+        """Or enough of one topic that is missing or forbidden would be all that a batch holds."""
+        if isinstance(failure, KafkaUnavailable) and failure.certain:
+            self._refused[topic] = time.monotonic() + PASSED_OVER_SECONDS
+
+    def _passed_over(self) -> list[str]:
+        return [topic for topic, until in self._refused.items() if until > time.monotonic()]
 
     def _enqueue(self, event: StoredEvent) -> asyncio.Future[None]:
         return _done() if event.decoy else hand_over(event, self.producer, self.kafka)

@@ -18,6 +18,7 @@ from user_service.errors import (
     AddressTaken,
     CodeExpired,
     GuessesSpent,
+    InvalidFields,
     RegistrationIdRequired,
     TooManyRequests,
     Unavailable,
@@ -85,15 +86,14 @@ class Registration:
         and the attempt refuses every guess. Raises InvalidFields, TooManyRequests, UsernameTaken,
         Unavailable.
         """
-        self.passwords.require_room(yielding=True)
-        # First of all: judging an address or a password costs more than refusing a network.
-        await self.limits.spend("register", client)
-        candidate = await self._judged(wish)
         try:
+            self.passwords.require_room(yielding=True)
+            # First of all: judging an address or a password costs more than refusing a network.
+            await self.limits.spend("register", client)
+            candidate = await self._judged(wish)
             return await self._start(candidate, client)
         except (TooManyRequests, UsernameTaken, Unavailable):
-            with suppress(Unavailable):
-                await self.challenges.refused(candidate.address)
+            await self._remember_refusal(wish.email)
             raise
 
     async def resend(self, registration_id: str, client: Client) -> Issued:
@@ -138,6 +138,13 @@ class Registration:
         if checked.outcome is Outcome.COMMITTED:
             return await self._committed(UUID(checked.content.decode()))
         return await self._commit(checked, address, Actor.oneself(client.address))
+
+    async def _remember_refusal(self, email: str) -> None:
+        """Who was refused may take a stranger's mail for theirs: a bare code must not do then."""
+        if self.unbound_verify == "never":
+            return  # it never does
+        with suppress(InvalidFields, Unavailable):
+            await self.challenges.refused(canonical_address(email))
 
     async def _judged(self, wish: Wish) -> Candidate:
         candidate = Candidate(

@@ -119,8 +119,8 @@ class RegistrationRoutes(Controller):
 
 def _named(request: AnyRequest, in_body: str | None) -> str | None:
     """The registration that a request is about: the body wins over the cookie."""
-    cookie = RegistrationCookie(secure=exchange_of(request).https)
-    return in_body or request.cookies.get(cookie.name) or None
+    exchange = exchange_of(request)
+    return in_body or RegistrationCookie(secure=exchange.https).held(exchange.headers)
 
 
 def _started(

@@ -34,7 +34,9 @@ OUTAGES = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
-    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedTableError,  # a migration is missing, or one came in the meantime
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 

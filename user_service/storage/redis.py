@@ -10,6 +10,8 @@ from typing import Any
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
     MaxConnectionsError,
     NoScriptError,
     OutOfMemoryError,
@@ -23,14 +25,17 @@ from user_service.storage.breaker import Breaker
 
 Argument = str | bytes | int | float
 
-# Answers of a server that is there but cannot do its work.
+# Answers of a server that is there but cannot do its work, and such as its client has no class for.
 OUTAGES = (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
     MaxConnectionsError,
     OutOfMemoryError,
     ReadOnlyError,
 )
+OUTAGE_WORDS = {"BUSY", "MISCONF", "NOREPLICAS"}
 
 
 class Script:
@@ -84,8 +89,14 @@ class RedisStore:
         except NoScriptError:
             raise
         except (RedisError, OSError, TimeoutError) as error:
-            if isinstance(error, ResponseError) and not isinstance(error, OUTAGES):
-                raise  # a fault of ours, not an outage
+            if not _is_outage(error):
+                raise  # a fault of ours
             raise self.breaker.failed(error) from error
         self.breaker.succeeded()
         return answer
+
+
+def _is_outage(error: Exception) -> bool:
+    if not isinstance(error, ResponseError) or isinstance(error, OUTAGES):
+        return True
+    return str(error).partition(" ")[0] in OUTAGE_WORDS

@@ -14,13 +14,21 @@ from dataclasses import dataclass
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from user_service.errors import NotForm, NotJson, OriginRefused, Refusal, Unavailable
+from user_service.errors import (
+    NotForm,
+    NotJson,
+    OriginRefused,
+    Refusal,
+    TargetTooLong,
+    Unavailable,
+)
 from user_service.web.access_log import AccessLog
 from user_service.web.client_address import ClientAddress
 from user_service.web.exchange import SCOPE_KEY, Exchange
 from user_service.web.problems import MEDIA_TYPE, problem
 
 DEADLINE_SECONDS = 2.8
+MOST_TARGET = 2048
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 # Where an RFC demands a form. Such a path must not do anything by a cookie.
@@ -88,6 +96,9 @@ class Edge:
                 await _refuse(Unavailable("deadline"), exchange, answer)
 
     def _refusal(self, scope: HTTPScope, exchange: Exchange) -> Refusal | None:
+        # Litestar keeps what it has read of a thousand paths and queries, whoever sent them.
+        if len(scope["path"]) + len(scope["query_string"]) > MOST_TARGET:
+            return TargetTooLong()
         if scope["method"] in SAFE_METHODS:
             return None
         origin = exchange.headers.get(b"origin")

@@ -19,6 +19,7 @@ from user_service.errors import (
     NotJson,
     OriginRefused,
     Refusal,
+    TargetTooLong,
     TooManyRequests,
     Unavailable,
 )
@@ -117,6 +118,7 @@ def refusal_of(exception: HTTPException) -> Refusal:
 def documented(*refusals: type[Refusal]) -> dict[int, ResponseSpec]:
     """What an operation may be refused with, for the OpenAPI file."""
     specs = {}
+    refusals = (*refusals, TargetTooLong)
     for status in sorted({refusal.status for refusal in refusals}):
         codes = sorted(refusal.code for refusal in refusals if refusal.status == status)
         specs[status] = ResponseSpec(

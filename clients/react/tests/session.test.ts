@@ -157,6 +157,15 @@ describe("a refresh", () => {
     expect(await client.refresh()).toMatchObject({ name: "ann" });
   });
 
+  test("that something in front of the service refuses leaves the session as it is", async () => {
+    await client.login(ANN);
+    service.rule = () => refusal(401, "sign in to the proxy");
+    await expect(client.refresh()).rejects.toMatchObject({ status: 401 });
+    expect(await store.get("refresh_token")).toBe("refresh-1");
+    service.rule = () => undefined;
+    expect(await client.refresh()).toMatchObject({ name: "ann" });
+  });
+
   test("that is refused logs out", async () => {
     await client.login(ANN);
     for (const login of service.access.values()) login.live = false;

@@ -37,6 +37,12 @@ async def other_half_answered(deployment: Deployment) -> list[str]:
     return [] if failed < 0.6 * len(asked) else [f"{failed} of {len(asked)} were not answered"]
 
 
+async def few_crossed(deployment: Deployment) -> list[str]:
+    """At most one for each end: or requests that were let in would be dropped."""
+    crossed = deployment.traffic.ledger.crossed
+    return [f"{crossed} requests sent again"] if crossed > 2 * TIMES else []
+
+
 async def kill_worker_child(deployment: Deployment) -> None:
     """One of the two server processes below the service's own, which starts another."""
     os.kill(_workers(deployment)[0], signal.SIGKILL)
@@ -108,6 +114,8 @@ ROWS = (
         unharmed=EVERYTHING,
         lasts=0,
         rate=CALM,
+        crosses=True,
+        demands=(few_crossed,),
         principal=True,
     ),
     terminated_while("kafka"),

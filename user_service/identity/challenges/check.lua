@@ -3,7 +3,8 @@
 -- KEYS  challenge, openings of its address
 -- ARGV  bound, bare or linked, guesses allowed, bare guesses allowed, retry window in ms,
 --       then `kid, digest of the guess` for each key that may have made the code
--- Answers the outcome, and with verified or committed the payload.
+-- Answers the outcome, and with verified or committed the payload; unknown_key where no outcome
+-- can be had.
 
 local key = KEYS[1]
 local bare, linked = ARGV[1] == 'bare', ARGV[1] == 'linked'
@@ -24,6 +25,16 @@ if bare then
 end
 if not state then
   return {'expired'}
+end
+
+-- Made with a key that this process does not have, as while keys are changed: no guess can be
+-- judged, so none is counted.
+local known = false
+for i = 5, #ARGV, 2 do
+  known = known or ARGV[i] == kid
+end
+if not known then
+  return {'unknown_key'}
 end
 
 local function count()

@@ -7,6 +7,8 @@ import type { TokenStore } from "./store.js";
 
 // An access token is renewed this long before it expires, or in the last quarter of a short life.
 const EARLY_MS = 30_000;
+// A refresh token that is dead, or was never one.
+const DEAD = new Set(["refresh_token_rejected", "invalid_request"]);
 // The service answers within 3 s, and repeats a lost answer for 10 s after the token was spent.
 const ATTEMPT_MS = 3_000;
 const PAUSES_MS = [200, 800];
@@ -104,7 +106,7 @@ export class Session {
       try {
         return await this.#http.call<Tokens>(call);
       } catch (error) {
-        if (hasStatus(error, 400, 401)) return null;
+        if (isDead(error)) return null;
         const wait = PAUSES_MS[tries];
         if (wait === undefined || !mayPass(error)) throw error;
         await pause(wait);
@@ -117,6 +119,11 @@ export class Session {
     this.#onUser(access?.user ?? null);
     return access;
   }
+}
+
+/** By the service's own words: whatever stands in front of it may refuse a request as well. */
+function isDead(error: unknown): boolean {
+  return hasStatus(error, 400, 401) && DEAD.has(error.code);
 }
 
 /** Another tab may have logged somebody else in, who must not do what this person asked for. */
