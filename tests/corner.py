@@ -45,7 +45,7 @@ class Corner:
         database_url = _with_path(server, f"/{name}")
         variables = _variables(database_url, redis_url, parts["KAFKA_BROKER"], prefix)
         corner = cls(database_url, redis_url, prefix, variables)
-        forked.ran("user_service", "migrate", variables=variables).check_returncode()
+        _migrate(variables)
         yield corner
         asyncio.run(_admin(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
@@ -57,7 +57,7 @@ class Corner:
         url = _with_path(self.database_url, f"/{name}")
         variables = self.variables | {"DATABASE_URL": url}
         if migrated:
-            forked.ran("user_service", "migrate", variables=variables).check_returncode()
+            _migrate(variables)
         yield replace(self, database_url=url, variables=variables)
         asyncio.run(_admin(self.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
@@ -87,6 +87,11 @@ def _variables(database_url: str, redis_url: str, broker: str, prefix: str) -> d
         "ARGON2_TIME": "1",
         "PYTHONPATH": str(Path.cwd()),
     }
+
+
+def _migrate(variables: dict[str, str]) -> None:
+    done = forked.ran("user_service", "migrate", variables=variables)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _with_path(url: str, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from tests.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.anyio
 
+APPLIED = "SELECT count(*) FROM clerk_users WHERE id = ANY($1) AND account_id IS NOT NULL"
 SECRETS = {"CLERK_WEBHOOK_SECRETS": SECRET}
 
 
@@ -43,9 +45,18 @@ def clerk(door: ServiceProcess) -> Iterator[Clerk]:
 
 
 @pytest.fixture(scope="module")
-def worker(corner: Corner) -> Iterator[WorkerProcess]:
+def worker(corner: Corner, clerk: Clerk) -> Iterator[WorkerProcess]:
+    """One that has come past what other files of tests have left on the topic."""
     with WorkerProcess.started(corner.variables, **SECRETS) as worker:
         worker.come_up()
+        # So many that some of them come last on each partition.
+        newest = [ClerkUser() for _ in range(20)]
+        for user in newest:
+            clerk.create(user)
+        deadline = time.monotonic() + 40
+        while corner.rows(APPLIED, [user.id for user in newest])[0][0] < len(newest):
+            assert time.monotonic() < deadline, worker.log[-2000:]
+            time.sleep(0.05)
         yield worker
 
 

@@ -20,16 +20,14 @@ class RegistrationCookie:
         return "__Host-registration" if self.secure else "registration"
 
     def held(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """The registration's id, if a request brings one.
+        """What stands for the registration's id, if a request brings it.
 
         Not by Litestar, which keeps what it has read of a thousand callers' cookies, nor by
-        Python, whose parser can be kept busy.
+        Python, whose parser can be kept busy. Of what is too long for an id the rest is left out.
         """
         name = re.escape(self.name).encode()
-        found = re.search(
-            rb"(?:^|; ?)" + name + rb"=([A-Za-z0-9_-]{32})(?:;|$)", headers.get(b"cookie", b"")
-        )
-        return found[1].decode() if found else None
+        found = re.search(rb"(?:^|; ?)" + name + rb"=([^;]{1,64})", headers.get(b"cookie", b""))
+        return found[1].decode("latin-1") if found else None
 
     def holding(self, registration_id: str, seconds: int) -> Cookie:
         return Cookie(
