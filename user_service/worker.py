@@ -104,39 +104,21 @@ async def _until_stopped(relay: Relay, consumers: list[Consumer], *chores: Await
     """Whether all consumers could leave their groups in good order."""
     stopping = stop_on_signals()
     relaying = asyncio.create_task(relay.run(stopping))
-    consuming = asyncio.create_task(_consume(stopping, consumers))
+    consuming = [asyncio.create_task(consume_until(stopping, each)) for each in consumers]
     asked = asyncio.create_task(stopping.wait())
-    tasks = {asked, relaying, consuming, *map(asyncio.ensure_future, chores)}
+    tasks = {asked, relaying, *consuming, *map(asyncio.ensure_future, chores)}
     log.info("worker_started")
     # None ends by itself: a worker that only seemed to work would be worse than none.
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
     # A batch that Kafka has taken is acknowledged in the outbox, or it would be produced again.
     await asyncio.wait({relaying}, timeout=DRAIN_SECONDS)
-    for task in tasks - {consuming}:
+    for task in tasks.difference(consuming):
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
-    return consuming.result()
-
-
-async def _consume(stopping: asyncio.Event, consumers: list[Consumer]) -> bool:
-    if not consumers:
-        return await stopping.wait()
-
-    async def consume(consumer: Consumer) -> bool:
-        try:
-            return await consume_until(stopping, consumer)
-        finally:
-            stopping.set()
-
-    # All of them end before what they stand on does, though one may have failed.
-    outcomes = await asyncio.gather(*map(consume, consumers), return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return all(outcomes)
+    return all(task.result() for task in consuming)
 
 
 def _chores(settings: Settings, db: Database) -> Iterator[Awaitable[None]]:

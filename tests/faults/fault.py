@@ -43,22 +43,22 @@ def dies(part: PartName, name: str = "killed") -> Fault:
 
 
 def full_redis(name: str = "full") -> Fault:
-    return Fault(
-        name,
-        lambda house: house.store.config_set("maxmemory", 1),
-        lambda house: house.store.config_set("maxmemory", 0),
-    )
+    return _redis_with("maxmemory", name)
 
 
 def lone_redis(name: str = "lacks replicas") -> Fault:
     """It refuses writes by a word that its client has no class for, as it does with a full disk."""
-    return Fault(
-        name,
-        lambda house: house.store.config_set("min-replicas-to-write", 1),
-        lambda house: house.store.config_set("min-replicas-to-write", 0),
-    )
+    return _redis_with("min-replicas-to-write", name)
 
 
 def each(*faults: Fault) -> pytest.MarkDecorator:
     """Run a test with its `fault` being each of these."""
     return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.name)
+
+
+def _redis_with(setting: str, name: str) -> Fault:
+    return Fault(
+        name,
+        lambda house: house.store.config_set(setting, 1),
+        lambda house: house.store.config_set(setting, 0),
+    )

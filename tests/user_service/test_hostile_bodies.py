@@ -344,7 +344,7 @@ async def test_an_endless_path_or_query_is_refused_and_not_remembered(
             f"/api/admin/users?{number}=" + "&".join(f"a{n}" for n in range(7_000)),
             f"/api/users/by-clerk-id/{number}" + "x" * 40_000,
         ):
-            head = f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+            head = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
             assert exchange(unlimited, head).status == 414
     assert resident_mib(unlimited.process.pid) - before < 30
 

@@ -109,12 +109,8 @@ def test_a_service_without_migrations_is_not_ready_and_becomes_so(empty: dict[st
 def test_a_service_that_runs_ahead_of_a_migration_refuses_in_order(empty: dict[str, str]) -> None:
     assert _migrate(empty)[0] == 0
 
-    async def forget_column() -> None:
-        connection = await asyncpg.connect(empty["DATABASE_URL"])
-        await connection.execute("ALTER TABLE accounts RENAME COLUMN password_chosen TO later")
-        await connection.close()
-
-    asyncio.run(forget_column())
+    later = "ALTER TABLE accounts RENAME COLUMN password_chosen TO later"
+    asyncio.run(_run(empty["DATABASE_URL"], later))
     with ServiceProcess.started(empty, ready="/health/live") as service:
         body = {"email": "ann@example.org", "password": "x"}
         login = httpx.post(f"{service.url}/api/auth/login", json=body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 
 import confluent_kafka
 import msgspec
@@ -60,7 +60,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 def listen(
     connection: KafkaConnection, names: Sequence[str], *, from_beginning: bool
-) -> Generator[Heard]:
+) -> Iterator[Heard]:
     """The topics' events for ever; raises KafkaUnavailable."""
     # A group's name is demanded, but without a subscription none is joined.
     config = connection.client_config() | {"group.id": "events-tail", "enable.auto.commit": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -60,15 +61,14 @@ def tail(
     """Show events as they come, until Ctrl-C. Names and addresses are masked, except in JSON."""
     settings = operator_settings("events")
     for number in (signal.SIGINT, signal.SIGTERM):
-        # A shell's background jobs inherit that SIGINT is ignored.
-        signal.signal(number, signal.default_int_handler)
+        # At once: a client that has joined no group holds nothing, and closing it may take long.
+        # Set for both, because a shell's background jobs inherit that SIGINT is ignored.
+        signal.signal(number, lambda *_: os._exit(0))
     heard = listen(settings.kafka, topics or NAMES, from_beginning=start == "beginning")
     try:
         for event in heard:
             if user is None or event.key == str(user):
                 click.echo(event.as_json() if as_json else event.as_line())
-    except KeyboardInterrupt:
-        heard.close()
     except KafkaUnavailable as error:
         raise click.ClickException(f"Kafka does not answer: {error}") from error
 

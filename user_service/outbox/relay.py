@@ -75,25 +75,22 @@ class Relay:
 
     async def _batch(self) -> int:
         async with self.db.transaction() as tx:
-            claimed = await outbox_store.claim(tx)
-            pending = (
-                await outbox_store.pending(tx, BATCH, apart_from=self._passed_over())
-                if claimed
-                else []
-            )
+            if not await outbox_store.claim(tx):
+                return 0
+            pending = await outbox_store.pending(tx, BATCH, apart_from=self._passed_over())
             # Enqueued in order; the producer keeps the order of a key through every retry.
             outcomes = await asyncio.gather(
                 *[self._enqueue(event) for event in pending], return_exceptions=True
             )
-            failed = [(e, outcome) for e, outcome in zip(pending, outcomes, strict=True) if outcome]
-            taken = [e.id for e, failure in zip(pending, outcomes, strict=True) if not failure]
+            results = list(zip(pending, outcomes, strict=True))
+            taken = [event for event, failure in results if not failure]
             if taken:
-                await outbox_store.acknowledge(tx, taken)
-        decoys = sum(event.decoy for event in pending)
-        self.metrics.relayed.inc(len(taken) - decoys)
+                await outbox_store.acknowledge(tx, [event.id for event in taken])
+        self.metrics.relayed.inc(sum(not event.decoy for event in taken))
         # Raised only after the commit: what Kafka refuses must not hold up all others.
-        for event, failure in failed:
-            self._pass_over(event.topic, failure)
+        failed = [(event.topic, failure) for event, failure in results if failure]
+        for topic, failure in failed:
+            self._pass_over(topic, failure)
         if failed:
             raise failed[0][1]
         return len(pending)

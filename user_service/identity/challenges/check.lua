@@ -29,11 +29,13 @@ end
 
 -- Made with a key that this process does not have, as while keys are changed: no guess can be
 -- judged, so none is counted.
-local known = false
+local guessed
 for i = 5, #ARGV, 2 do
-  known = known or ARGV[i] == kid
+  if ARGV[i] == kid then
+    guessed = ARGV[i + 1]
+  end
 end
-if not known then
+if not guessed then
   return {'unknown_key'}
 end
 
@@ -61,11 +63,7 @@ if open then
 end
 
 -- Digests are keyed: how long a comparison takes says nothing about the code behind one.
-local matches = false
-for i = 5, #ARGV, 2 do
-  matches = matches or (ARGV[i] == kid and ARGV[i + 1] == digest)
-end
-if not matches then
+if guessed ~= digest then
   -- Once verified, a repetition of the right code is free and a mismatch is not.
   if not open then
     count()
