@@ -1,6 +1,6 @@
 """Starts whichever of Postgres, Valkey and Kafka no environment variable names.
 
-For tests, disposable and fast (temporary directory, no fsync), from a session-scoped fixture:
+For tests, disposable and fast (no fsync, in memory where there is room), from a session fixture:
 
     with parts.disposable() as stack:
         os.environ.update(stack.variables)   # DATABASE_URL, REDIS_URL, KAFKA_BROKER
@@ -22,7 +22,6 @@ All calls block (`anyio.to_thread.run_sync` where that matters) and may come fro
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,9 +29,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dev_stack import kafka, kafka_mock, postgres, unprivileged, valkey
+from dev_stack import kafka, kafka_mock, postgres, valkey
 from dev_stack.kafka_jars import NoKafka
 from dev_stack.part import Part
+from dev_stack.unprivileged import temporary_home
 
 # In the order in which they start to be needed.
 NAMED_BY = {
@@ -92,11 +92,8 @@ def durable(home: Path, say: Say = print) -> Iterator[Stack]:
 
 @contextmanager
 def disposable(say: Say = print) -> Iterator[Stack]:
-    """Parts on a temporary directory, deleted at the end."""
-    home = Path(tempfile.mkdtemp(prefix="gatepost-"))
-    # Postgres runs as `nobody` when we are root, and must pass through.
-    home.chmod(0o711)
-    try:
+    """Parts whose data is deleted at the end."""
+    with temporary_home() as home:
         stack = _start(home, say, durable=False)
         try:
             yield stack
@@ -105,8 +102,6 @@ def disposable(say: Say = print) -> Iterator[Stack]:
             if stack.kafka:
                 stack.kafka.kill()
             stack.stop()
-    finally:
-        unprivileged.remove(home)
 
 
 def _start(home: Path, say: Say, *, durable: bool) -> Stack:

@@ -81,7 +81,12 @@ def _initialize(programs: Path, data: Path, user: str | None) -> None:
 
 
 def _command(programs: Path, data: Path, port: int, *, durable: bool) -> list[str]:
-    settings = {"max_connections": "200", "unix_socket_directories": ""}
+    settings = {
+        "max_connections": "200",
+        "unix_socket_directories": "",
+        # With its data, and not in /dev/shm, where a killed server leaves them for good.
+        "dynamic_shared_memory_type": "mmap",
+    }
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

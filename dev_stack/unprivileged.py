@@ -1,13 +1,31 @@
-"""Places on disk that the user `nobody` can reach, for a root that must give up its rights."""
+"""Places that the user `nobody` can reach, for a root that must give up its rights."""
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HIDDEN_HOMES_GO_TO = "/var/tmp"
+MEMORY, ROOM = "/dev/shm", 4 * 2**30
+
+
+@contextmanager
+def temporary_home() -> Iterator[Path]:
+    """A directory for parts' data, deleted at the end; in memory where there is room for it.
+
+    A disk that stands still for a second would be taken for a fault of the part.
+    """
+    home = Path(tempfile.mkdtemp(prefix="gatepost-", dir=MEMORY if _memory_has_room() else None))
+    home.chmod(0o711)
+    try:
+        yield home
+    finally:
+        remove(home)
 
 
 def is_open_to_others(path: Path) -> bool:
@@ -27,6 +45,17 @@ def home_for_nobody(place: Path) -> Path:
             place.symlink_to(tempfile.mkdtemp(prefix="gatepost-", dir=HIDDEN_HOMES_GO_TO))
     shutil.chown(place, "nobody", pwd.getpwnam("nobody").pw_gid)
     return place.resolve()
+
+
+def _memory_has_room() -> bool:
+    try:
+        place = os.statvfs(MEMORY)
+    except OSError:
+        return False
+    # Postgres' programs may have to be copied there, see dev_stack/postgres.py.
+    runs = not place.f_flag & os.ST_NOEXEC
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return runs and min(place.f_bavail * place.f_frsize, physical // 4) >= ROOM
 
 
 def remove(home: Path) -> None:

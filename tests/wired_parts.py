@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dev_stack import kafka, postgres, unprivileged, valkey
+from dev_stack import kafka, postgres, valkey
 from dev_stack.part import Part
 from dev_stack.ports import free_port
+from dev_stack.unprivileged import temporary_home
 from tests.corner import Corner
 from tests.proxy import Proxy
 
@@ -35,9 +35,7 @@ class WiredParts:
     @contextmanager
     def started(cls) -> Iterator[WiredParts]:
         with ExitStack() as stack:
-            home = Path(tempfile.mkdtemp(prefix="gatepost-faults-"))
-            home.chmod(0o711)  # Postgres runs as `nobody` when we are root, and must pass through
-            stack.callback(unprivileged.remove, home)
+            home = stack.enter_context(temporary_home())
             listener = free_port()
             kafka_wire = stack.enter_context(Proxy.before(listener))
             proxied = kafka.ProxiedListener(listener, kafka_wire.port)

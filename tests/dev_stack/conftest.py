@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,5 @@ from dev_stack import unprivileged
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    place = Path(tempfile.mkdtemp(prefix="gatepost-test-"))
-    place.chmod(0o711)
-    yield place
-    unprivileged.remove(place)
+    with unprivileged.temporary_home() as place:
+        yield place

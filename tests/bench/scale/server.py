@@ -23,6 +23,7 @@ def started(cpus: Cpus) -> Iterator[Part]:
 
     It is deleted at the end.
     """
+    # Not in memory, as other homes that nobody keeps: what disks cost is part of the figures.
     home = Path(tempfile.mkdtemp(prefix="gatepost-scale-"))
     home.chmod(0o711)  # Postgres is `nobody` when we are root, and must pass through
     try:
