@@ -17,6 +17,8 @@ Demand = Callable[[Deployment], Awaitable[list[str]]]
 
 # What is promised, and what a busy machine may add to it.
 SLOWEST_SECONDS = 3.0 + 0.5
+# Who may have met a service that stands still gives up before its answer would be too slow.
+PATIENT_SECONDS = SLOWEST_SECONDS - 0.2
 ALL_PROCESSES = ("service", "worker", "email")
 
 

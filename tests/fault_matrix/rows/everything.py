@@ -13,7 +13,7 @@ from dev_stack.mail_stand_in import Fault
 from tests.fault_matrix.demands import all_arrive
 from tests.fault_matrix.deployment import IN_FLIGHT, Deployment, Strike, WireName
 from tests.fault_matrix.faults import freeze, kill, let_pass, start, thaw, wire
-from tests.fault_matrix.row import SLOWEST_SECONDS, Row, Step
+from tests.fault_matrix.row import PATIENT_SECONDS, Row, Step
 from tests.fault_matrix.steps import begun, frozen, killed, nothing, terminated, thawed
 from tests.proxy import Proxy
 from tests.report import Size
@@ -132,8 +132,8 @@ async def only_who_stands_still_answers_nothing(deployment: Deployment) -> list[
     in_vain = [
         seen
         for seen in deployment.traffic.ledger.unanswered()
-        if seen.seconds >= SLOWEST_SECONDS
-        and not any(at - SLOWEST_SECONDS <= seen.at <= ended for at, ended, _ in still)
+        if seen.seconds >= PATIENT_SECONDS
+        and not any(at - PATIENT_SECONDS <= seen.at <= ended for at, ended, _ in still)
     ]
     return [f"{len(in_vain)} waited in vain, as {in_vain[:1]}"] if in_vain else []
 
@@ -153,7 +153,7 @@ ROWS = (
         lasts=0,
         unanswered=True,
         # A service that stands still answers when it goes on.
-        answer_within=SLOWEST_SECONDS,
+        answer_within=PATIENT_SECONDS,
         least_refused=1,
         longest_wait=2,
         mail_recovery=30,

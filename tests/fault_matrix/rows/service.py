@@ -17,7 +17,7 @@ from tests.fault_matrix.faults import (
     thaw_and_start,
 )
 from tests.fault_matrix.ledger import EVERYTHING
-from tests.fault_matrix.row import SLOWEST_SECONDS, Row
+from tests.fault_matrix.row import PATIENT_SECONDS, Row
 from tests.fault_matrix.steps import frozen, nothing, thawed
 from tests.wired_parts import PartName
 
@@ -102,7 +102,7 @@ ROWS = (
         thawed("service"),
         processes=TWO,
         unanswered=True,
-        answer_within=SLOWEST_SECONDS,
+        answer_within=PATIENT_SECONDS,
         demands=(unanswered(least=20), other_half_answered),
     ),
     Row(
