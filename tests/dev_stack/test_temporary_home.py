@@ -33,6 +33,11 @@ def test_it_lies_on_disk_where_memory_has_no_room(
         assert home.parent != memory
 
 
+def test_it_lies_on_disk_for_who_measures_disks(memory: Path) -> None:
+    with temporary_home(on_disk=True) as home:
+        assert home.parent != memory
+
+
 def test_it_lies_on_disk_where_there_is_no_such_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unprivileged, "MEMORY", "/nowhere")
     with temporary_home() as home:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,6 +23,7 @@ from tests.user_service.clerk import SECRET, Clerk, ClerkUser, headers, millisec
 from tests.user_service.neighbour import OUTCOMES, Decisions
 from tests.user_service.sensible_requests import CHEAPEST
 from tests.user_service.services import command
+from tests.user_service.signing_keys import eventually
 from tests.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.anyio
@@ -53,10 +53,8 @@ def worker(corner: Corner, clerk: Clerk) -> Iterator[WorkerProcess]:
         newest = [ClerkUser() for _ in range(20)]
         for user in newest:
             clerk.create(user)
-        deadline = time.monotonic() + 40
-        while corner.rows(APPLIED, [user.id for user in newest])[0][0] < len(newest):
-            assert time.monotonic() < deadline, worker.log[-2000:]
-            time.sleep(0.05)
+        ids = [user.id for user in newest]
+        eventually(lambda: corner.rows(APPLIED, ids)[0][0] == len(ids), 40)
         yield worker
 
 

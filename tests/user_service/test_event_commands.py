@@ -242,6 +242,9 @@ def test_tail_from_now_shows_what_comes_whole_as_json(corner: Corner, neighbour:
             neighbour.rename(user_id, "\x1b[2J\u202eBen", source=STRANGER)
             neighbour.arrive()
             line = _read_within(process, 0.5)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        assert process.returncode == 0
     event = json.loads(line)
     assert event["event"] == {"user_id": user_id, "name": "\x1b[2J\u202eBen"}
     assert (event["topic"], event["source"]) == ("user_updated", STRANGER)

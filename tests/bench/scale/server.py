@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import asyncpg
 
-from dev_stack import postgres, unprivileged
+from dev_stack import postgres
 from dev_stack.part import Part
 from dev_stack.process_tree import descendants
+from dev_stack.unprivileged import temporary_home
 from tests.load import Cpus
 
 
@@ -23,10 +22,7 @@ def started(cpus: Cpus) -> Iterator[Part]:
 
     It is deleted at the end.
     """
-    # Not in memory, as other homes that nobody keeps: what disks cost is part of the figures.
-    home = Path(tempfile.mkdtemp(prefix="gatepost-scale-"))
-    home.chmod(0o711)  # Postgres is `nobody` when we are root, and must pass through
-    try:
+    with temporary_home(on_disk=True) as home:
         server = postgres.start(home, durable=False)
         try:
             asyncio.run(_log_little(server))
@@ -37,8 +33,6 @@ def started(cpus: Cpus) -> Iterator[Part]:
             yield server
         finally:
             server.stop()
-    finally:
-        unprivileged.remove(home)
 
 
 async def _log_little(server: Part) -> None:
